@@ -1,0 +1,63 @@
+"""What happens next: pure decisions about one run. Events in, decisions out."""
+
+from provisioning_core.machine._board import Cell
+from provisioning_core.machine._commands import Command, Decision, Launch, Move, Note, RunMoved, StepMoved, Stop
+from provisioning_core.machine._events import (
+    AttemptFailed,
+    AttemptNotReady,
+    AttemptSucceeded,
+    CancelRequested,
+    CapacityOffered,
+    ContinueRequested,
+    DeprovisionRequested,
+    MachineEvent,
+    PauseRequested,
+    ProbeFound,
+    ProbeMissed,
+    Report,
+    ResolveRequested,
+    RetryRequested,
+    RollbackRequested,
+    SignalReceived,
+    SkipRequested,
+    TakenUp,
+    TimePassed,
+    Verb,
+)
+from provisioning_core.machine._machine import Machine
+from provisioning_core.machine._states import RUN_MOVES, STEP_MOVES
+
+__all__ = [
+    "RUN_MOVES",
+    "STEP_MOVES",
+    "AttemptFailed",
+    "AttemptNotReady",
+    "AttemptSucceeded",
+    "CancelRequested",
+    "CapacityOffered",
+    "Cell",
+    "Command",
+    "ContinueRequested",
+    "Decision",
+    "DeprovisionRequested",
+    "Launch",
+    "Machine",
+    "MachineEvent",
+    "Move",
+    "Note",
+    "PauseRequested",
+    "ProbeFound",
+    "ProbeMissed",
+    "Report",
+    "ResolveRequested",
+    "RetryRequested",
+    "RollbackRequested",
+    "RunMoved",
+    "SignalReceived",
+    "SkipRequested",
+    "StepMoved",
+    "Stop",
+    "TakenUp",
+    "TimePassed",
+    "Verb",
+]

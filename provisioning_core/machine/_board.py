@@ -1,0 +1,233 @@
+"""The state of one run, and the one gate through which every change of status goes.
+
+The board counts as it goes (steps per status, live attempts, weight that is done), so that whoever asks "what now?" never has to
+look at all steps again: a whole run costs O(steps + edges).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+
+from provisioning_core.errors import IllegalMove, NotFound
+from provisioning_core.machine._commands import Command, Decision, Move, Note, RunMoved, StepMoved, Stop
+from provisioning_core.machine._states import RUN_MOVES, STEP_MOVES
+from provisioning_core.model import DONE, Direction, Node, PlanGraph, RunRecord, RunStatus, StepRecord, StepStatus
+
+
+@dataclass(slots=True, kw_only=True)
+class Cell:
+    """What the machine knows of one step: the fields of :class:`StepRecord` of the same name, and where it queues."""
+
+    status: StepStatus = StepStatus.PENDING
+    attempt: int = 0
+    failures: int = 0
+    token: int = 0
+    live: Direction | None = None
+    zombie: bool = False
+    round: int = 1
+    effect: bool = False
+    redo: bool = False
+    half_done: bool = False
+    skip_reason: str = ""
+    signalled: bool = False
+    started_at: float | None = None
+    finished_at: float | None = None
+    next_attempt_at: float | None = None
+    deadline_at: float | None = None
+    has_output: bool = False
+    queued: Direction | None = None
+    """What it waits for a worker for."""
+
+
+CELL_FIELDS = tuple(field.name for field in fields(Cell) if field.name not in {"has_output", "queued"})
+"""Fields that a cell and a :class:`StepRecord` share."""
+
+
+class Board:
+    """One run's graph, cells and run-level facts."""
+
+    def __init__(self, graph: PlanGraph, run: RunRecord, steps: Mapping[str, StepRecord], weights: Mapping[str, float]) -> None:
+        self.graph = graph
+        self.nodes: tuple[Node, ...] = graph.nodes
+        self.needs = graph.needs_of
+        self.dependents = graph.dependents_of
+        self.cells = [_cell(steps.get(node.name)) for node in graph.nodes]
+        self.status = run.status
+        self.phase = run.phase
+        self.token = run.token
+        self.pausing = run.pausing
+        self.cancel_rollback = run.cancel_rollback
+        self.rollback_to = run.rollback_to
+        self.forced = run.forced
+        self.started_at = run.started_at
+        self.finished_at = run.finished_at
+        self.count: Counter[StepStatus] = Counter(cell.status for cell in self.cells)
+        self.live = sum(cell.live is not None for cell in self.cells)
+        self.zombies = sum(cell.zombie for cell in self.cells)
+        self.failed_required = sum(self._fails_run(i) for i in range(len(self.cells)))
+        self._weights = [max(weights.get(node.name, 1.0 if node.weight is None else node.weight), 0.0) for node in graph.nodes]
+        self._total_weight = sum(self._weights)
+        self._counted = [self._counts_as_done(i) for i in range(len(self.cells))]
+        self._done = sum(self._counted)
+        self._done_weight = sum(weight for weight, counted in zip(self._weights, self._counted, strict=True) if counted)
+        self._moves: list[Move] = []
+        self._commands: list[Command] = []
+        self._touched: dict[int, None] = {}
+
+    # the gate
+
+    def move_step(self, i: int, new: StepStatus, at: float, note: Note = Note.NONE) -> None:
+        """Change a step's status, if the table allows it."""
+        cell = self.cells[i]
+        old = cell.status
+        if new not in STEP_MOVES[old]:
+            raise IllegalMove(f"step {self.nodes[i].name!r} can't go from {old} to {new} (run is {self.status}).")
+        self.failed_required -= self._fails_run(i)
+        cell.status = new
+        self.failed_required += self._fails_run(i)
+        self.count[old] -= 1
+        self.count[new] += 1
+        self._recount(i)
+        self.touch(i)
+        self._moves.append(StepMoved(step=self.nodes[i].name, old=old, new=new, at=at, attempt=cell.attempt, note=note))
+
+    def move_run(self, new: RunStatus, at: float, note: Note = Note.NONE) -> None:
+        """Change the run's status, if the table allows it. Staying where it is, is no move."""
+        if new is self.status:
+            return
+        if new not in RUN_MOVES[self.status]:
+            raise IllegalMove(f"the run can't go from {self.status} to {new}.")
+        if new is RunStatus.ROLLED_BACK and any(cell.effect for cell in self.cells):
+            left = ", ".join(node.name for node, cell in zip(self.nodes, self.cells, strict=True) if cell.effect)
+            raise IllegalMove(f"the run can't be {new} while these are not undone: {left}.")
+        self._moves.append(RunMoved(old=self.status, new=new, at=at, note=note))
+        self.status = new
+        self.started_at = self.started_at or (at if new is RunStatus.RUNNING else None)
+        self.finished_at = None if new.moves or new in _UNFINISHED else at
+
+    # attempts
+
+    def begin(self, i: int, direction: Direction, at: float, timeout: float | None) -> None:
+        """Note the intent of an attempt."""
+        cell = self.cells[i]
+        self.token += 1
+        cell.token = self.token
+        cell.live = direction
+        cell.queued = None
+        cell.next_attempt_at = None
+        cell.deadline_at = None if timeout is None else at + timeout
+        self.live += 1
+        self.touch(i)
+
+    def end(self, i: int) -> None:
+        """Note that the live attempt of a step has ended."""
+        cell = self.cells[i]
+        if cell.live is not None:
+            self.live -= 1
+            self.zombies -= cell.zombie
+        cell.live = None
+        cell.zombie = False
+        cell.deadline_at = None
+        self.touch(i)
+
+    def give_up_on(self, i: int) -> None:
+        """The live attempt's result will be refused, but it may still be alive."""
+        cell = self.cells[i]
+        cell.zombie = True
+        cell.deadline_at = None
+        self.zombies += 1
+        self.command(Stop(step=self.nodes[i].name, token=cell.token))
+        self.touch(i)
+
+    def stop_live(self, among: Iterable[int] | None = None) -> None:
+        """Ask running forward attempts to end."""
+        for i in range(len(self.cells)) if among is None else among:
+            cell = self.cells[i]
+            if cell.live is Direction.FORWARD and not cell.zombie:
+                self.command(Stop(step=self.nodes[i].name, token=cell.token))
+
+    # what others read
+
+    def position(self, step: str) -> int:
+        """The index of a step. Raises NotFound."""
+        try:
+            return self.graph.index[step]
+        except KeyError:
+            known = ", ".join(node.name for node in self.nodes[:20])
+            raise NotFound(f"the run has no step {step!r}.", code="step_not_found", hint=f"Its steps: {known}.") from None
+
+    def names(self, indices: Iterable[int]) -> list[str]:
+        return [self.nodes[i].name for i in indices]
+
+    def where(self, *statuses: StepStatus) -> list[int]:
+        """Indices of the steps in these statuses; looks at all only when there is one."""
+        if not any(self.count[status] for status in statuses):
+            return []
+        return [i for i, cell in enumerate(self.cells) if cell.status in statuses]
+
+    def delivers(self, i: int) -> bool:
+        """Whether a step hands an output (possibly None) to those that need it."""
+        cell = self.cells[i]
+        return cell.status is StepStatus.SUCCEEDED or (cell.status is StepStatus.SKIPPED and cell.skip_reason == "person")
+
+    def is_settled(self, i: int) -> bool:
+        """Whether those that need a step need not wait for it any more."""
+        return self._counts_as_done(i)
+
+    @property
+    def progress(self) -> float:
+        """Share of the work that is done, by weight: 0.0 to 1.0."""
+        if self._done == len(self.cells):
+            return 1.0
+        if self._total_weight <= 0:
+            return self._done / len(self.cells)
+        return min(max(self._done_weight / self._total_weight, 0.0), 0.9999)
+
+    def weight_share(self, step: str) -> float:
+        """The share of the whole that one step is."""
+        return self._weights[self.graph.index[step]] / self._total_weight if self._total_weight > 0 else 0.0
+
+    # collecting a decision
+
+    def touch(self, i: int) -> None:
+        self._touched[i] = None
+
+    def command(self, command: Command) -> None:
+        self._commands.append(command)
+
+    def take_decision(self) -> Decision:
+        """All that was decided since the last call."""
+        decision = Decision(
+            moves=tuple(self._moves),
+            commands=tuple(self._commands),
+            touched=tuple(self.nodes[i].name for i in self._touched),
+        )
+        self._moves, self._commands, self._touched = [], [], {}
+        return decision
+
+    def _fails_run(self, i: int) -> bool:
+        return self.cells[i].status is StepStatus.FAILED and not self.nodes[i].optional
+
+    def _counts_as_done(self, i: int) -> bool:
+        status = self.cells[i].status
+        return status in DONE or (status is StepStatus.FAILED and self.nodes[i].optional)
+
+    def _recount(self, i: int) -> None:
+        counts = self._counts_as_done(i)
+        if counts is self._counted[i]:
+            return
+        self._counted[i] = counts
+        self._done += 1 if counts else -1
+        self._done_weight += self._weights[i] if counts else -self._weights[i]
+
+
+_UNFINISHED = frozenset({RunStatus.WAITING, RunStatus.PAUSED})
+
+
+def _cell(record: StepRecord | None) -> Cell:
+    if record is None:
+        return Cell()
+    shared = {name: getattr(record, name) for name in CELL_FIELDS}
+    return Cell(**shared, has_output=record.output is not None)

@@ -1,0 +1,359 @@
+"""What people and callers may ask for, and when. A verb is refused before anything is changed."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from provisioning_core.errors import Conflict, InvalidInput
+from provisioning_core.machine._board import Board
+from provisioning_core.machine._commands import Note
+from provisioning_core.machine._course import Course
+from provisioning_core.machine._events import (
+    CancelRequested,
+    ContinueRequested,
+    DeprovisionRequested,
+    PauseRequested,
+    ResolveRequested,
+    RetryRequested,
+    RollbackRequested,
+    SignalReceived,
+    SkipRequested,
+    Verb,
+)
+from provisioning_core.machine._forward import Forward
+from provisioning_core.machine._ready import ReadyQueue
+from provisioning_core.model import Phase
+from provisioning_core.model import RunStatus as R
+from provisioning_core.model import StepStatus as S
+
+_STOPPED = (R.FAILED, R.CANCELLED, R.PAUSED, R.WAITING)
+_ROLLS_BACK = (R.PENDING, R.RUNNING, R.WAITING, R.PAUSED, R.SUCCEEDED, R.FAILED, R.CANCELLING, R.CANCELLED, R.ROLLBACK_FAILED)
+_CANCELS = (R.PENDING, R.RUNNING, R.WAITING, R.PAUSED)
+_PAUSES = (R.PENDING, R.RUNNING, R.WAITING)
+_SKIPS = (R.RUNNING, R.WAITING, R.PAUSED, R.FAILED, R.CANCELLED)
+_TAKES_SIGNALS = (R.PENDING, R.RUNNING, R.WAITING, R.PAUSED, R.FAILED, R.CANCELLED)
+
+
+class Verbs:
+    """The verbs of one run."""
+
+    def __init__(self, board: Board, ready: ReadyQueue, forward: Forward, course: Course) -> None:
+        self._board = board
+        self._ready = ready
+        self._forward = forward
+        self._course = course
+
+    def handle(self, verb: Verb) -> None:
+        """Carry it out, or refuse it with Conflict, NotFound or InvalidInput."""
+        match verb:
+            case RetryRequested():
+                self._retry(verb)
+            case ContinueRequested():
+                self._continue(verb)
+            case SkipRequested():
+                self._skip(verb)
+            case ResolveRequested():
+                self._resolve(verb)
+            case RollbackRequested():
+                self._rollback(verb)
+            case DeprovisionRequested():
+                self._require("deprovision", (R.SUCCEEDED,), "Only what succeeded is deprovisioned; `rollback` undoes the rest.")
+                self._course.begin_rollback(verb.at, force=True, note=Note.DEPROVISIONED)
+            case CancelRequested():
+                self._cancel(verb)
+            case PauseRequested():
+                self._pause(verb)
+            case SignalReceived():
+                self._signal(verb)
+            case _:
+                assert_never(verb)
+
+    # what is allowed
+
+    def allowed(self) -> tuple[str, ...]:
+        """The verbs that would be accepted now, without further arguments but a step's name."""
+        possible = {
+            "retry": self._can_retry(),
+            "continue": self._can_continue(),
+            "skip": self._board.status in _SKIPS and self._board.phase is Phase.FORWARD and self._board.count[S.FAILED] > 0,
+            "resolve": self._can_resolve(),
+            "rollback": self._board.status in _ROLLS_BACK,
+            "cancel": self._board.status in _CANCELS,
+            "pause": self._board.status in _PAUSES and not self._board.pausing,
+            "signal": self._can_signal(),
+            "deprovision": self._board.status is R.SUCCEEDED,
+        }
+        return tuple(verb for verb, is_possible in possible.items() if is_possible)
+
+    def _can_retry(self) -> bool:
+        if self._board.status is R.WAITING:
+            return self._board.failed_required > 0
+        return self._board.status in (R.FAILED, R.CANCELLED, R.PAUSED, R.ROLLED_BACK, R.ROLLBACK_FAILED)
+
+    def _can_continue(self) -> bool:
+        if self._board.status is R.WAITING:
+            return self._board.failed_required > 0 or len(self._ready) > 0 or self._board.progress == 1.0
+        return self._board.status in _STOPPED
+
+    def _can_resolve(self) -> bool:
+        if self._board.status in (R.ROLLED_BACK, R.SUCCEEDED):
+            return False
+        cells = self._board.cells
+        doubts = any(cells[i].live is None for i in self._board.where(S.IN_DOUBT))
+        return doubts or self._board.count[S.COMPENSATION_FAILED] > 0
+
+    def _can_signal(self) -> bool:
+        if self._board.status not in _TAKES_SIGNALS:
+            return False
+        return any(self._awaits_signal(i) for i, node in enumerate(self._board.nodes) if node.is_gate)
+
+    def _awaits_signal(self, i: int) -> bool:
+        cell = self._board.cells[i]
+        return not cell.signalled and cell.status in (S.WAITING, S.PENDING, S.BLOCKED, S.CANCELLED)
+
+    def _refuse(self, verb: str, why: str, *, code: str = "not_allowed", hint: str | None = None) -> Conflict:
+        return Conflict(
+            f"`{verb}` is not allowed: {why}", code=code, hint=hint, status=self._board.status, allowed_actions=self.allowed()
+        )
+
+    def _require(self, verb: str, statuses: tuple[R, ...], why: str = "") -> None:
+        if self._board.status not in statuses:
+            raise self._refuse(verb, f"the run is {self._board.status}. {why}".strip())
+
+    # going on
+
+    def _retry(self, verb: RetryRequested) -> None:
+        if verb.steps is not None:
+            self._retry_steps(verb, [self._board.position(step) for step in verb.steps])
+            return
+        if not self._can_retry():
+            raise self._refuse("retry", f"the run is {self._board.status}, and nothing in it waits for another try.")
+        match self._board.status:
+            case R.ROLLBACK_FAILED:
+                self._retry_compensations(verb.at)
+                self._board.move_run(R.ROLLING_BACK, verb.at)
+                self._course.resume_back(verb.at)
+            case R.ROLLED_BACK:
+                self._provision_anew(verb.at)
+            case _:
+                self._go_on(verb.at)
+
+    def _retry_steps(self, verb: RetryRequested, steps: list[int]) -> None:
+        if not steps:
+            raise InvalidInput("`retry` got an empty list of steps.", hint="Name at least one step, or none at all.")
+        self._require("retry", (*_STOPPED, R.SUCCEEDED), "Named steps are run again when the run rests.")
+        if self._board.phase is not Phase.FORWARD:
+            raise self._refuse("retry", "steps can't be named while others are being undone.", hint="Retry without names first.")
+        again = [self._board.graph.index[name] for name in self._board.graph.descendants(self._board.names(steps))]
+        undo = [i for i in again if self._board.cells[i].effect and self._board.cells[i].has_output]
+        for i in sorted(set(again) - set(undo)):
+            if self._is_resettable(i):
+                self._course.reset(i, verb.at)
+        self._forward.unblock(verb.at)
+        self._reopen(verb.at, failed=False)
+        self._course.begin_redo(undo, verb.at)
+
+    def _is_resettable(self, i: int) -> bool:
+        cell = self._board.cells[i]
+        return cell.skip_reason != "condition" and cell.status not in (S.IN_DOUBT, S.WAITING, S.RETRYING)
+
+    def _retry_compensations(self, at: float) -> None:
+        for i in self._board.where(S.COMPENSATION_FAILED):
+            cell = self._board.cells[i]
+            cell.attempt = cell.failures = 0
+            cell.next_attempt_at = None
+            self._board.move_step(i, S.COMPENSATING, at)
+
+    def _provision_anew(self, at: float) -> None:
+        board = self._board
+        board.phase, board.forced, board.rollback_to = Phase.FORWARD, False, None
+        for i, cell in enumerate(board.cells):
+            if cell.skip_reason != "condition":
+                self._course.reset(i, at)
+        self._course.go_forward(at)
+
+    def _continue(self, verb: ContinueRequested) -> None:
+        if self._board.phase is Phase.BACK:
+            raise self._refuse("continue", "a rollback has begun; it can only be finished.", code="rollback_begun")
+        if not self._can_continue():
+            raise self._refuse("continue", f"the run is {self._board.status}{self._what_it_waits_for()}.")
+        self._go_on(verb.at)
+
+    def _what_it_waits_for(self) -> str:
+        waiting = self._board.names(self._board.where(S.WAITING, S.IN_DOUBT)[:10])
+        return f" and waits for {', '.join(waiting)}" if waiting else ""
+
+    def _go_on(self, at: float) -> None:
+        if self._board.phase is Phase.REDO:
+            self._retry_compensations(at)
+            self._board.move_run(R.RUNNING, at)
+            self._course.resume_back(at)
+            return
+        self._reopen(at, failed=True)
+        self._course.go_forward(at)
+
+    def _reopen(self, at: float, *, failed: bool) -> None:
+        """Let everything that is not done run (again). Steps stand in topological order, so one pass sees all consequences."""
+        for i in range(len(self._board.cells)):
+            if self._is_open(i, failed=failed):
+                self._course.reset(i, at)
+
+    def _is_open(self, i: int, *, failed: bool) -> bool:
+        match self._board.cells[i].status:
+            case S.FAILED:
+                return failed and (not self._board.nodes[i].optional or self._nobody_went_on_without(i))
+            case S.BLOCKED:
+                return failed
+            case S.CANCELLED | S.COMPENSATED:
+                return True
+            case S.SKIPPED:
+                absent = self._board.cells[i].skip_reason == "absent"
+                return absent and any(not self._board.is_settled(need) for need in self._board.needs[i])
+            case _:
+                return False
+
+    def _nobody_went_on_without(self, i: int) -> bool:
+        begun = (self._board.cells[dependent] for dependent in self._board.dependents[i])
+        return all(cell.status in (S.PENDING, S.BLOCKED, S.CANCELLED) or cell.skip_reason == "absent" for cell in begun)
+
+    # by hand
+
+    def _skip(self, verb: SkipRequested) -> None:
+        i = self._board.position(verb.step)
+        self._require("skip", _SKIPS)
+        cell = self._board.cells[i]
+        if cell.status is not S.FAILED:
+            why = f"step {verb.step!r} is {cell.status}; only a FAILED step is skipped."
+            raise self._refuse("skip", why, code="step_not_failed")
+        cell.skip_reason, cell.has_output, cell.half_done = "person", True, False
+        self._board.move_step(i, S.SKIPPED, verb.at, Note.BY_HAND)
+        self._forward.unblock(verb.at)
+        self._settle_if_running(verb.at)
+
+    def _resolve(self, verb: ResolveRequested) -> None:
+        i = self._board.position(verb.step)
+        cell = self._board.cells[i]
+        if verb.as_ not in ("succeeded", "failed", "compensated"):
+            raise InvalidInput(f"a step can't be resolved as {verb.as_!r}.", hint="Say succeeded, failed or compensated.")
+        if cell.status is S.COMPENSATION_FAILED:
+            self._resolve_compensation(i, verb)
+        elif cell.status is S.IN_DOUBT and self._board.status not in (R.ROLLED_BACK, R.SUCCEEDED):
+            self._resolve_doubt(i, verb)
+        else:
+            why = f"step {verb.step!r} is {cell.status}; only IN_DOUBT and COMPENSATION_FAILED are resolved."
+            raise self._refuse("resolve", why, code="step_not_in_doubt")
+
+    def _resolve_compensation(self, i: int, verb: ResolveRequested) -> None:
+        if verb.as_ != "compensated":
+            hint = "Resolve it as compensated, or `retry` its compensation."
+            raise self._refuse("resolve", f"step {verb.step!r} is COMPENSATION_FAILED.", hint=hint)
+        cell = self._board.cells[i]
+        cell.effect = cell.half_done = cell.has_output = False
+        self._board.move_step(i, S.COMPENSATED, verb.at, Note.BY_HAND)
+        if self._board.status is R.ROLLBACK_FAILED:
+            self._end_rollback_if_done(verb.at)
+        elif self._board.status.moves:
+            self._course.resume_back(verb.at)
+            self._course.settle(verb.at)
+
+    def _end_rollback_if_done(self, at: float) -> None:
+        left = [i for i in self._course.scope(self._board.rollback_to) if self._board.cells[i].effect]
+        if left:
+            return
+        if self._board.rollback_to is None:
+            self._board.move_run(R.ROLLED_BACK, at)
+            return
+        self._board.move_run(R.ROLLING_BACK, at)
+        self._course.resume_back(at)
+        self._course.settle(at)
+
+    def _resolve_doubt(self, i: int, verb: ResolveRequested) -> None:
+        cell = self._board.cells[i]
+        if cell.live is not None:
+            raise self._refuse("resolve", f"an attempt of step {verb.step!r} may still be alive.", code="attempt_alive")
+        match verb.as_:
+            case "succeeded":
+                self._forward.succeed(i, verb.at, Note.BY_HAND)
+                self._settle_if_running(verb.at)
+            case "failed":
+                self._forward.exhaust(i, verb.at, Note.BY_HAND)
+                self._course.settle(verb.at)
+            case _:
+                cell.effect = cell.half_done = False
+                cell.next_attempt_at = None
+                self._ready.discard(i)
+                self._board.move_step(i, S.COMPENSATED, verb.at, Note.BY_HAND)
+                self._course.reset(i, verb.at)
+                self._forward.rebuild(verb.at)
+                self._settle_if_running(verb.at)
+
+    def _settle_if_running(self, at: float) -> None:
+        """A run that rests stays where it is until `continue`."""
+        if self._board.status is R.RUNNING:
+            self._course.settle(at)
+
+    # stopping and turning round
+
+    def _rollback(self, verb: RollbackRequested) -> None:
+        self._require("rollback", _ROLLS_BACK)
+        if verb.to is not None:
+            self._check_target(verb.to)
+        force = verb.force or self._board.forced
+        pivots = [] if force else self._course.pivots(self._course.scope(verb.to))
+        if pivots:
+            raise self._crosses(pivots)
+        if self._board.status is R.ROLLBACK_FAILED:
+            self._retry_compensations(verb.at)
+        self._course.begin_rollback(verb.at, to=verb.to, force=verb.force)
+
+    def _crosses(self, pivots: list[int]) -> Conflict:
+        names = ", ".join(self._board.names(pivots))
+        return self._refuse(
+            "rollback",
+            f"it would cross what can't be undone: {names}.",
+            code="irreversible",
+            hint="Use force to undo the rest all the same, or `rollback` to a step behind it.",
+        )
+
+    def _check_target(self, to: str) -> None:
+        cell = self._board.cells[self._board.position(to)]
+        if cell.status not in (S.SUCCEEDED, S.SKIPPED):
+            raise self._refuse("rollback", f"step {to!r} is {cell.status}; a rollback stops at a step that is done.")
+
+    def _cancel(self, verb: CancelRequested) -> None:
+        self._require("cancel", _CANCELS)
+        pivots = self._course.pivots(range(len(self._board.nodes))) if verb.rollback else []
+        if pivots:
+            raise self._crosses(pivots)
+        board = self._board
+        board.cancel_rollback, board.pausing = verb.rollback, False
+        board.move_run(R.CANCELLING, verb.at)
+        self._ready.clear()
+        for i in board.where(S.PENDING, S.RETRYING, S.WAITING):
+            board.cells[i].next_attempt_at = None
+            board.move_step(i, S.CANCELLED, verb.at)
+        board.stop_live()
+        self._course.settle(verb.at)
+
+    def _pause(self, verb: PauseRequested) -> None:
+        self._require("pause", _PAUSES)
+        if self._board.status is R.RUNNING:
+            self._board.pausing = True
+            self._course.settle(verb.at)
+        else:
+            self._course.rest_paused(verb.at)
+
+    def _signal(self, verb: SignalReceived) -> None:
+        i = self._board.position(verb.step)
+        if not self._board.nodes[i].is_gate:
+            raise InvalidInput(f"step {verb.step!r} is no gate.", code="not_a_gate", hint="Only gates take signals.")
+        self._require("signal", _TAKES_SIGNALS)
+        if not self._awaits_signal(i):
+            why = f"gate {verb.step!r} is {self._board.cells[i].status}, or its signal has come."
+            raise self._refuse("signal", why, code="already_signalled")
+        cell = self._board.cells[i]
+        cell.signalled = True
+        self._board.touch(i)
+        if cell.status is S.WAITING:
+            self._forward.open_gate(i, verb.at, Note.SIGNALLED)
+            self._course.settle(verb.at)

@@ -1,0 +1,67 @@
+"""What a user declares and what a run is: pure data, no I/O."""
+
+from provisioning_core.model._graph import Node, PlanGraph
+from provisioning_core.model._retry import ONCE, Retry
+from provisioning_core.model._run import (
+    Completion,
+    EngineRecord,
+    ErrorInfo,
+    EventRecord,
+    RequestRecord,
+    ResourceRecord,
+    RunFilter,
+    RunRecord,
+    RunSnapshot,
+    StatusChange,
+    StepRecord,
+)
+from provisioning_core.model._status import DONE, MOVING, OCCUPYING, Direction, Phase, RunStatus, StepStatus
+from provisioning_core.model._views import (
+    MASK,
+    ErrorView,
+    Event,
+    Preview,
+    Resource,
+    RunPage,
+    RunSummary,
+    RunView,
+    StepPreview,
+    StepView,
+    as_datetime,
+)
+
+__all__ = [
+    "DONE",
+    "MASK",
+    "MOVING",
+    "OCCUPYING",
+    "ONCE",
+    "Completion",
+    "Direction",
+    "EngineRecord",
+    "ErrorInfo",
+    "ErrorView",
+    "Event",
+    "EventRecord",
+    "Node",
+    "Phase",
+    "PlanGraph",
+    "Preview",
+    "RequestRecord",
+    "Resource",
+    "ResourceRecord",
+    "Retry",
+    "RunFilter",
+    "RunPage",
+    "RunRecord",
+    "RunSnapshot",
+    "RunStatus",
+    "RunSummary",
+    "RunView",
+    "StatusChange",
+    "StepPreview",
+    "StepRecord",
+    "StepStatus",
+    "StepView",
+    "as_datetime",
+]

@@ -1,0 +1,240 @@
+"""The ports: what the engine needs from the world. Their docstrings are the contracts; ``testing`` ships a suite for the store's.
+
+A store loads and saves; it never decides. All times that go in or out are seconds since the epoch (UTC).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from provisioning_core.model import (
+    Completion,
+    EngineRecord,
+    Event,
+    EventRecord,
+    PlanGraph,
+    RequestRecord,
+    ResourceRecord,
+    RunFilter,
+    RunRecord,
+    RunSnapshot,
+    StatusChange,
+    StepRecord,
+)
+
+StatusHook = Callable[[StatusChange, Any], None]
+"""``hook(change, connection)``; the connection is the store's own (a SQLAlchemy ``Connection``), or None where it has none."""
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> float:
+        """Seconds since the epoch (UTC)."""
+        ...
+
+
+class Observer(Protocol):
+    """Is told what was recorded, after the commit. Whatever it raises is logged and goes no further."""
+
+    def notify(self, events: Sequence[Event]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run to be created, with its first events and its steps that are not plainly PENDING."""
+
+    run: RunRecord
+    graph: PlanGraph
+    steps: tuple[StepRecord, ...] = ()
+    events: tuple[EventRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunChange:
+    """All that one commit changes of one run.
+
+    ``run`` is the whole new record; it is written only if the stored epoch still equals ``run.epoch`` and the stored owner
+    ``run.owner``. ``plan``, ``subject``, ``id``, ``created_at`` never change; ``graph`` is given when a changed plan was adopted.
+    """
+
+    run: RunRecord
+    steps: tuple[StepRecord, ...] = ()
+    events: tuple[EventRecord, ...] = ()
+    resources: tuple[ResourceRecord, ...] = ()
+    settled: tuple[str, ...] = ()
+    """Steps whose completion row is settled by this commit and goes."""
+    requests_done: tuple[str, ...] = ()
+    """Ids of the recorded verbs that this commit carried out (or refused)."""
+    removed_steps: tuple[str, ...] = ()
+    status_change: StatusChange | None = None
+    graph: PlanGraph | None = None
+    release: bool = False
+    """Give the run up in the same commit: the owner becomes None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPageRecord:
+    """One page of runs, newest first."""
+
+    items: tuple[RunRecord, ...] = ()
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHead:
+    """The little that a waiting caller asks for again and again."""
+
+    status: str
+    version: int
+    has_requests: bool = field(default=False)
+
+
+class TransactionalAttempt(Protocol):
+    """One transaction for one attempt of a transactional step."""
+
+    @property
+    def session(self) -> Any:
+        """A SQLAlchemy ``Session`` in that transaction."""
+        ...
+
+    def complete(self, completion: Completion) -> None:
+        """Note the output in the same transaction. Raises LeaseLost when the run's epoch moved on."""
+        ...
+
+    def record(self, resources: Sequence[ResourceRecord]) -> None:
+        """Enter resources into the ledger in the same transaction."""
+        ...
+
+
+class Store(Protocol):
+    """The single source of truth.
+
+    Every method may raise ``StoreUnavailable`` and has then changed nothing, or (commit unknown) all it was asked to.
+    All methods may be called from any thread.
+    """
+
+    @property
+    def has_sessions(self) -> bool:
+        """Whether :meth:`transaction` works, that is, whether plans may have transactional steps."""
+        ...
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether what it holds outlives the process."""
+        ...
+
+    def prepare(self) -> None:
+        """Make a new store ready, or raise SchemaMismatch. Called once when an engine opens; harmless when repeated."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections. Harmless when repeated."""
+        ...
+
+    # engines and their leases
+
+    def register(self, engine: EngineRecord, ttl: float) -> None:
+        """Write the engine's row, alive for ``ttl`` seconds by the store's clock."""
+        ...
+
+    def heartbeat(self, engine_id: str, ttl: float) -> bool:
+        """Renew it for ``ttl`` seconds. False when the row is gone or has expired: the engine must register as a new one."""
+        ...
+
+    def retire(self, engine_id: str) -> None:
+        """The engine ended cleanly: remove its row and let go of all its runs (owner becomes None, they stay runnable)."""
+        ...
+
+    def engines(self) -> tuple[EngineRecord, ...]:
+        """All rows, expired ones too."""
+        ...
+
+    def claim(
+        self, engine_id: str, *, plans: Collection[str], now: float, limit: int, dead: Collection[str] = ()
+    ) -> list[RunSnapshot]:
+        """Take runs of these plans whose ``runnable_at`` has come (≤ now) and that have no living owner.
+
+        An owner lives while its row exists, has not expired by the store's clock and its id is not in ``dead``.
+        Each taken run gets ``owner=engine_id`` and ``epoch + 1``; ``takeovers + 1`` if it had an owner. Oldest ``runnable_at`` first.
+        Two engines never get the same run.
+        """
+        ...
+
+    def claim_run(self, engine_id: str, run_id: str, *, dead: Collection[str] = ()) -> RunSnapshot | None:
+        """Take this run whatever its ``runnable_at``, by the same rule; None when it has a living owner.
+
+        A run that ``engine_id`` already owns is given again with its epoch raised. Raises NotFound.
+        """
+        ...
+
+    # writing
+
+    def create(self, new: NewRun, *, hook: StatusHook | None = None, connection: Any = None) -> bool:
+        """Write a new run, its graph, first events and steps in one transaction, and call the hook in it.
+
+        False, and nothing written, when the subject has a run that occupies it (``OCCUPYING``) or the idempotency key is taken
+        for this subject. With ``connection`` it joins the caller's transaction and leaves the commit to the caller; a
+        refusal leaves that transaction usable.
+        """
+        ...
+
+    def commit(self, changes: Sequence[RunChange], *, hook: StatusHook | None = None) -> frozenset[str]:
+        """Write all changes in one transaction, and call the hook for each status change in it.
+
+        Changes of runs whose epoch or owner is not the change's are left out whole; their run ids are returned. Raises
+        Conflict (with ``run_id``), and has written nothing, when a change would break a rule of the data: a second occupying run of
+        a subject, or ``ROLLED_BACK`` over a step that has an effect. What the hook raises is raised, and nothing is written.
+        """
+        ...
+
+    def request(self, request: RequestRecord) -> None:
+        """Record a verb and set the run's ``runnable_at`` to no later than ``request.at``, in one transaction. Raises NotFound."""
+        ...
+
+    def requests(self, engine_id: str) -> list[RequestRecord]:
+        """Recorded verbs for runs that this engine owns, oldest first."""
+        ...
+
+    def transaction(self, run_id: str, epoch: int) -> AbstractContextManager[TransactionalAttempt]:
+        """One transaction for a transactional step: committed when the block ends, rolled back when it raises."""
+        ...
+
+    # reading
+
+    def load(self, run_id: str, *, connection: Any = None) -> RunSnapshot:
+        """Raises NotFound."""
+        ...
+
+    def head(self, run_id: str) -> RunHead:
+        """Raises NotFound."""
+        ...
+
+    def latest(self, subject: str, *, connection: Any = None) -> RunRecord | None:
+        """The subject's newest run."""
+        ...
+
+    def by_idempotency_key(self, subject: str, key: str, *, connection: Any = None) -> RunRecord | None: ...
+
+    def runs(self, where: RunFilter, *, limit: int, cursor: str | None = None) -> RunPageRecord:
+        """Newest first. Raises InvalidInput for a cursor that is not one."""
+        ...
+
+    def counts(self) -> Mapping[str, int]:
+        """How many runs there are of each status."""
+        ...
+
+    def events(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[EventRecord]:
+        """In order, from number ``after + 1`` on."""
+        ...
+
+    def durations(self, plan: str) -> Mapping[str, float]:
+        """Mean seconds each step of the plan took in runs that succeeded."""
+        ...
+
+    def add_durations(self, plan: str, seconds: Mapping[str, float]) -> None:
+        """Take the durations of a succeeded run into the means (an exponentially weighted one, weight 0.2)."""
+        ...
