@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from provisioning_core.model import (
@@ -21,6 +21,7 @@ from provisioning_core.model import (
     RunFilter,
     RunRecord,
     RunSnapshot,
+    RunStatus,
     StatusChange,
     StepRecord,
 )
@@ -73,7 +74,8 @@ class RunChange:
     status_change: StatusChange | None = None
     graph: PlanGraph | None = None
     release: bool = False
-    """Give the run up in the same commit: the owner becomes None."""
+    """Give the run up in the same commit: the owner becomes None. If verbs are recorded for it that ``requests_done`` does not name,
+    ``runnable_at`` must not become later than the run's latest of these, so that no verb is lost between two engines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +92,13 @@ class RunHead:
 
     status: str
     version: int
-    has_requests: bool = field(default=False)
+    has_requests: bool = False
+    """Whether verbs wait to be carried out."""
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether nothing moves, and nothing is about to."""
+        return not RunStatus(self.status).moves and not self.has_requests
 
 
 class TransactionalAttempt(Protocol):
@@ -132,7 +140,7 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of connections. Harmless when repeated."""
+        """Let go of connections. Harmless when repeated; a store that is used again connects again."""
         ...
 
     # engines and their leases

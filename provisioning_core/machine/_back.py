@@ -74,7 +74,7 @@ class Back:
             return False
         if not cell.effect:
             self._ready.discard(i)
-            if cell.status is StepStatus.RETRYING:
+            if cell.status in (StepStatus.RETRYING, StepStatus.IN_DOUBT):
                 self._board.move_step(i, StepStatus.CANCELLED, at)
             return True
         if cell.status is StepStatus.COMPENSATING and cell.next_attempt_at is not None:
@@ -98,7 +98,7 @@ class Back:
 
     def _nothing_to_undo(self, i: int, at: float, note: Note) -> bool:
         cell = self._board.cells[i]
-        cell.effect = cell.half_done = False
+        cell.effect = cell.half_done = cell.has_output = False
         cell.next_attempt_at = None
         self._ready.discard(i)
         self._board.move_step(i, StepStatus.COMPENSATED, at, note)

@@ -37,11 +37,13 @@ class Cell:
     next_attempt_at: float | None = None
     deadline_at: float | None = None
     has_output: bool = False
+    doubted: bool = False
+    """Before the live attempt another one ended with an unknown outcome."""
     queued: Direction | None = None
     """What it waits for a worker for."""
 
 
-CELL_FIELDS = tuple(field.name for field in fields(Cell) if field.name not in {"has_output", "queued"})
+CELL_FIELDS = tuple(field.name for field in fields(Cell) if field.name not in {"has_output", "queued", "doubted"})
 """Fields that a cell and a :class:`StepRecord` share."""
 
 

@@ -69,11 +69,18 @@ class Course:
         board = self._board
         if board.live > board.zombies:
             return True
+        stops = self.is_halted or board.pausing
+        if not stops and (len(self._ready) > 0 or board.count[StepStatus.RETRYING] > 0):
+            return True
         doubts = [board.cells[i] for i in board.where(StepStatus.IN_DOUBT)]
-        if self.is_halted or board.pausing:
-            return any(cell.live for cell in doubts)
-        waits = len(self._ready) > 0 or board.count[StepStatus.RETRYING] > 0
-        return waits or any(cell.live or cell.next_attempt_at is not None for cell in doubts)
+        if any(cell.live for cell in doubts):
+            return True
+        return not stops and (any(cell.next_attempt_at is not None for cell in doubts) or self._waits_for_a_zombie())
+
+    def _waits_for_a_zombie(self) -> bool:
+        """Whether a step is to run again as soon as its given-up attempt has ended."""
+        board = self._board
+        return board.zombies > 0 and any(cell.zombie and cell.status is StepStatus.PENDING for cell in board.cells)
 
     def rest_paused(self, at: float) -> None:
         self._board.pausing = False
@@ -113,6 +120,7 @@ class Course:
         board.phase, board.rollback_to, board.forced = Phase.BACK, to, force or board.forced
         board.pausing = board.cancel_rollback = False
         self._ready.clear()
+        self._mark_redo(set())
         board.move_run(RunStatus.ROLLING_BACK, at, note)
         scope = self.scope(to)
         board.stop_live(scope)
@@ -124,6 +132,12 @@ class Course:
         self._ready.clear()
         redo = self._board.phase is Phase.REDO
         self._back.begin(self._redo_scope() if redo else self.scope(self._board.rollback_to), at)
+        self.settle(at)
+
+    def look_back(self, i: int, at: float) -> None:
+        """A person said how a step stands that is being undone."""
+        self._back.look_at([i], at)
+        self.settle(at)
 
     def _settle_back(self, at: float) -> None:
         board = self._board
@@ -139,16 +153,18 @@ class Course:
 
     # running again
 
-    def begin_redo(self, steps: list[int], at: float) -> None:
+    def begin_redo(self, steps: set[int], at: float) -> None:
         """Undo these steps, and then go forward again. Each that succeeded is compensated first, where it can be."""
         board = self._board
-        for i in steps:
-            board.cells[i].redo = True
-            board.touch(i)
+        self._mark_redo(steps)
         board.phase = Phase.REDO
-        self._ready.clear()
         board.move_run(RunStatus.RUNNING, at)
-        self._back.begin(self._redo_scope(), at)
+        self.resume_back(at)
+
+    def _mark_redo(self, steps: set[int]) -> None:
+        for i in {*self._redo_scope(), *steps}:
+            self._board.cells[i].redo = i in steps
+            self._board.touch(i)
 
     def _redo_scope(self) -> list[int]:
         return [i for i, cell in enumerate(self._board.cells) if cell.redo]
@@ -181,6 +197,9 @@ class Course:
         cell.has_output, cell.skip_reason = False, ""
         cell.started_at = cell.finished_at = cell.next_attempt_at = cell.deadline_at = None
         board.move_step(i, StepStatus.PENDING, at)
+        if board.nodes[i].retired:
+            cell.skip_reason = "retired"
+            board.move_step(i, StepStatus.SKIPPED, at)
 
     def go_forward(self, at: float) -> None:
         """Go on with what is not done."""

@@ -52,13 +52,18 @@ class AttemptSucceeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFailed:
-    """An attempt, a compensation or a probe raised. ``retryable`` already takes ``on`` and ``give_up_on`` into account."""
+    """An attempt, a compensation or a probe raised. ``retryable`` already takes ``on`` and ``give_up_on`` into account.
+
+    ``interrupted``: it did not raise by itself but was broken off (its worker was killed, its task cancelled), so that it is not
+    known how far it came.
+    """
 
     at: float
     step: str
     token: int
     retryable: bool = True
     retry_after: float | None = None
+    interrupted: bool = False
     chance: float = 0.5
 
 

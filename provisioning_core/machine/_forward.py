@@ -11,7 +11,7 @@ from provisioning_core.machine._board import Board
 from provisioning_core.machine._commands import Note
 from provisioning_core.machine._ready import ReadyQueue
 from provisioning_core.machine._timers import Timer, Timers
-from provisioning_core.model import Direction, RunStatus, StepStatus
+from provisioning_core.model import Direction, Phase, RunStatus, StepStatus
 
 
 class Forward:
@@ -63,7 +63,7 @@ class Forward:
     def _take_up(self, i: int, at: float) -> list[int]:
         """A step whose needs are settled; gives back those that became ready because this one was skipped or opened."""
         node, cell = self._board.nodes[i], self._board.cells[i]
-        if cell.status is not StepStatus.PENDING:
+        if cell.status is not StepStatus.PENDING or self._board.phase is not Phase.FORWARD:
             return []
         if self._absent[i]:
             cell.skip_reason = "absent"
@@ -71,9 +71,14 @@ class Forward:
             return self._settled(i)
         if not node.is_gate:
             if cell.live is None:
-                self._ready.push(i, Direction.FORWARD)
+                self._queue(i, Direction.FORWARD)
             return []
         return self._reach_gate(i, at)
+
+    def _queue(self, i: int, direction: Direction) -> None:
+        """Let it wait for a worker. Not while others are undone: what is ready is found anew when the run goes forward again."""
+        if self._board.phase is Phase.FORWARD:
+            self._ready.push(i, direction)
 
     def _settled(self, i: int) -> list[int]:
         """Count a settled step at its dependents; gives back those that are ready now."""
@@ -143,7 +148,7 @@ class Forward:
         cell.attempt += 1
         cell.started_at = cell.started_at or at
         cell.finished_at = None
-        cell.effect = cell.half_done = True
+        cell.doubted, cell.half_done, cell.effect = cell.half_done, True, True
         self._board.begin(i, Direction.FORWARD, at, node.timeout)
         self._board.move_step(i, StepStatus.RUNNING, at)
         self._set_deadline(i)
@@ -170,8 +175,8 @@ class Forward:
         """An attempt raised: again, if policy and run allow it."""
         node, cell = self._board.nodes[i], self._board.cells[i]
         cell.failures += 1
-        cell.half_done = False
-        if retryable and cell.failures < node.retry.attempts and self._may_retry():
+        cell.half_done = cell.doubted
+        if retryable and cell.failures < node.retry.attempts and self.may_retry:
             self.again(i, at, max(node.retry.delay(cell.failures, chance), retry_after or 0.0))
         else:
             self.exhaust(i, at)
@@ -188,7 +193,7 @@ class Forward:
         cell = self._board.cells[i]
         if cell.live is None and cell.next_attempt_at is not None and cell.next_attempt_at <= at:
             asks = cell.status is StepStatus.IN_DOUBT and self._board.nodes[i].in_doubt == "probe"
-            self._ready.push(i, Direction.PROBE if asks else Direction.FORWARD)
+            self._queue(i, Direction.PROBE if asks else Direction.FORWARD)
 
     def exhaust(self, i: int, at: float, note: Note = Note.NONE) -> None:
         """The step failed for good."""
@@ -206,7 +211,9 @@ class Forward:
     def _goes_forward(self) -> bool:
         return self._board.status in (RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.WAITING)
 
-    def _may_retry(self) -> bool:
+    @property
+    def may_retry(self) -> bool:
+        """Whether the run lets a step have another attempt."""
         halted = self._board.graph.on_failure == "halt" and self._board.failed_required > 0
         return self._goes_forward() and not halted
 
@@ -230,7 +237,7 @@ class Forward:
             self._board.move_step(i, StepStatus.CANCELLED, at, Note.HALTED)
 
     def unblock(self, at: float) -> None:
-        """Free what no failed step stands before any more."""
+        """Free what no failed step stands before any more; the needs are counted anew afterwards."""
         board = self._board
         behind = {i for i in range(len(board.nodes)) if board.cells[i].status is StepStatus.FAILED and not board.nodes[i].optional}
         todo = list(behind)
@@ -242,7 +249,6 @@ class Forward:
         for i in board.where(StepStatus.BLOCKED):
             if i not in behind:
                 board.move_step(i, StepStatus.PENDING, at)
-        self.rebuild(at)
 
     def zombie_gone(self, i: int, at: float) -> None:
         """A given-up attempt ended at last: whatever waited for that goes on."""
@@ -258,10 +264,11 @@ class Forward:
         """The attempt's outcome is unknown: its time was up (which counts as a failure), or its engine is gone (which does not)."""
         node, cell = self._board.nodes[i], self._board.cells[i]
         cell.failures += counted
-        if node.in_doubt == "rerun" and counted and (cell.failures >= node.retry.attempts or not self._may_retry()):
+        reruns = counted and node.in_doubt == "rerun"
+        if reruns and (cell.failures >= node.retry.attempts or not self.may_retry):
             self.exhaust(i, at, Note.TIMEOUT)
             return
-        cell.next_attempt_at = at + node.retry.delay(cell.failures, chance) if counted else None
+        cell.next_attempt_at = at + node.retry.delay(cell.failures, chance) if reruns else None
         self._board.move_step(i, StepStatus.IN_DOUBT, at, Note.TIMEOUT if counted else Note.ENGINE_LOST)
         if cell.live is None:
             self.settle_doubt(i)
@@ -272,12 +279,12 @@ class Forward:
             case "rerun":
                 self._run_again(i)
             case "probe":
-                self._ready.push(i, Direction.PROBE)
+                self._queue(i, Direction.PROBE)
 
     def _run_again(self, i: int) -> None:
         cell = self._board.cells[i]
         if cell.next_attempt_at is None:
-            self._ready.push(i, Direction.FORWARD)
+            self._queue(i, Direction.FORWARD)
         else:
             self._timers.set(cell.next_attempt_at, i, cell.token, Timer.AGAIN)
 
@@ -288,7 +295,7 @@ class Forward:
         if cell.failures >= node.retry.attempts:
             self.exhaust(i, at, Note.TIMEOUT)
         else:
-            self._ready.push(i, Direction.FORWARD)
+            self._queue(i, Direction.FORWARD)
 
     def probe_failed(self, i: int, at: float, *, retryable: bool, chance: float) -> None:
         """The outside world can't be asked: later again, or wait for a person."""

@@ -40,6 +40,11 @@ from provisioning_core.machine._timers import Timer, Timers
 from provisioning_core.machine._verbs import Verbs
 from provisioning_core.model import Direction, Phase, PlanGraph, RunRecord, RunStatus, StepRecord, StepStatus
 
+_ENDS: Mapping[Direction, tuple[type[Report], ...]] = {
+    Direction.FORWARD: (AttemptSucceeded, AttemptFailed, AttemptNotReady),
+    Direction.COMPENSATE: (AttemptSucceeded, AttemptFailed, AttemptNotReady),
+    Direction.PROBE: (ProbeFound, ProbeMissed, AttemptFailed, AttemptNotReady),
+}
 _FORWARD_AGAIN = (StepStatus.RETRYING, StepStatus.IN_DOUBT)
 
 
@@ -230,6 +235,8 @@ class Machine:
         cell = self._board.cells[i]
         if cell.live is None or cell.token != event.token:
             return
+        if not isinstance(event, _ENDS[cell.live]):
+            raise IllegalMove(f"an attempt to {cell.live} {event.step!r} can't end with {type(event).__name__}.")
         chance = getattr(event, "chance", 0.5)
         if not cell.zombie and cell.deadline_at is not None and event.at > cell.deadline_at:
             self._time_is_up(i, event.at, chance)
@@ -264,17 +271,16 @@ class Machine:
             case AttemptSucceeded():
                 self._forward.succeed(i, event.at)
             case AttemptFailed() | AttemptNotReady() if cancels:
-                self._board.cells[i].half_done = False
+                self._board.cells[i].half_done = self._board.cells[i].doubted or _was_interrupted(event)
                 self._board.cells[i].finished_at = event.at
                 self._board.move_step(i, StepStatus.CANCELLED, event.at)
             case AttemptFailed():
                 self._forward.fail(i, event.at, retryable=event.retryable, retry_after=event.retry_after, chance=event.chance)
-            case AttemptNotReady() if self._goes_back(i):
-                self._forward.exhaust(i, event.at)
+                self._board.cells[i].half_done = self._board.cells[i].half_done or event.interrupted
+            case AttemptNotReady() if not self._forward.may_retry:
+                self._forward.exhaust(i, event.at, Note.HALTED)
             case AttemptNotReady():
                 self._forward.again(i, event.at, event.after)
-            case _:
-                raise IllegalMove(f"a forward attempt of {event.step!r} can't end with {type(event).__name__}.")
 
     def _report_probe(self, i: int, event: Report) -> None:
         match event:
@@ -286,8 +292,6 @@ class Machine:
                 self._forward.probe_failed(i, event.at, retryable=event.retryable, chance=event.chance)
             case AttemptNotReady():
                 self._forward.probe_failed(i, event.at, retryable=True, chance=0.5)
-            case _:
-                raise IllegalMove(f"a probe of {event.step!r} can't end with {type(event).__name__}.")
 
     def _report_back(self, i: int, event: Report) -> None:
         match event:
@@ -303,3 +307,7 @@ class Machine:
                 self._back.again(i, event.at, event.after)
             case _:
                 assert_never(event)
+
+
+def _was_interrupted(event: Report) -> bool:
+    return isinstance(event, AttemptFailed) and event.interrupted

@@ -30,7 +30,7 @@ STEP_MOVES: Mapping[S, frozenset[S]] = {
 RUN_MOVES: Mapping[R, frozenset[R]] = {
     R.PENDING: frozenset({R.RUNNING, R.PAUSED, R.CANCELLING, R.ROLLING_BACK}),
     R.RUNNING: frozenset({R.WAITING, R.PAUSED, R.SUCCEEDED, R.FAILED, R.CANCELLING, R.ROLLING_BACK}),
-    R.WAITING: frozenset({R.RUNNING, R.PAUSED, R.FAILED, R.CANCELLING, R.ROLLING_BACK}),
+    R.WAITING: frozenset({R.RUNNING, R.PAUSED, R.SUCCEEDED, R.FAILED, R.CANCELLING, R.ROLLING_BACK}),
     R.PAUSED: frozenset({R.RUNNING, R.CANCELLING, R.ROLLING_BACK}),
     R.SUCCEEDED: frozenset({R.RUNNING, R.ROLLING_BACK}),
     R.FAILED: frozenset({R.RUNNING, R.ROLLING_BACK}),
@@ -38,6 +38,6 @@ RUN_MOVES: Mapping[R, frozenset[R]] = {
     R.CANCELLED: frozenset({R.RUNNING, R.ROLLING_BACK}),
     R.ROLLING_BACK: frozenset({R.ROLLED_BACK, R.ROLLBACK_FAILED, R.PAUSED}),
     R.ROLLED_BACK: frozenset({R.RUNNING}),
-    R.ROLLBACK_FAILED: frozenset({R.ROLLING_BACK, R.ROLLED_BACK}),
+    R.ROLLBACK_FAILED: frozenset({R.ROLLING_BACK}),
 }
 """From each run status, those it may change to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import assert_never
 
 from provisioning_core.errors import Conflict, InvalidInput
@@ -144,14 +145,25 @@ class Verbs:
         self._require("retry", (*_STOPPED, R.SUCCEEDED), "Named steps are run again when the run rests.")
         if self._board.phase is not Phase.FORWARD:
             raise self._refuse("retry", "steps can't be named while others are being undone.", hint="Retry without names first.")
-        again = [self._board.graph.index[name] for name in self._board.graph.descendants(self._board.names(steps))]
-        undo = [i for i in again if self._board.cells[i].effect and self._board.cells[i].has_output]
-        for i in sorted(set(again) - set(undo)):
+        again = self._with_dependents(steps)
+        undo = self._undone_first(steps, again)
+        for i in sorted(again - undo):
             if self._is_resettable(i):
                 self._course.reset(i, verb.at)
         self._forward.unblock(verb.at)
-        self._reopen(verb.at, failed=False)
+        self._reopen(verb.at, failed=False, but=undo)
         self._course.begin_redo(undo, verb.at)
+
+    def _with_dependents(self, steps: Iterable[int]) -> set[int]:
+        return {self._board.graph.index[name] for name in self._board.graph.descendants(self._board.names(steps))}
+
+    def _undone_first(self, steps: list[int], again: set[int]) -> set[int]:
+        """What succeeded. What was only begun too, if it stands behind that, or is under way behind a step that runs again."""
+        cells = self._board.cells
+        done = {i for i in again if cells[i].effect and cells[i].has_output}
+        begun = {i for i in self._with_dependents(done) if cells[i].effect}
+        behind = self._with_dependents(dependent for i in steps for dependent in self._board.dependents[i])
+        return begun | {i for i in behind if cells[i].status in (S.IN_DOUBT, S.RETRYING)}
 
     def _is_resettable(self, i: int) -> bool:
         cell = self._board.cells[i]
@@ -185,6 +197,7 @@ class Verbs:
 
     def _go_on(self, at: float) -> None:
         if self._board.phase is Phase.REDO:
+            self._reopen(at, failed=True, but={i for i, cell in enumerate(self._board.cells) if cell.redo})
             self._retry_compensations(at)
             self._board.move_run(R.RUNNING, at)
             self._course.resume_back(at)
@@ -192,10 +205,10 @@ class Verbs:
         self._reopen(at, failed=True)
         self._course.go_forward(at)
 
-    def _reopen(self, at: float, *, failed: bool) -> None:
+    def _reopen(self, at: float, *, failed: bool, but: Collection[int] = ()) -> None:
         """Let everything that is not done run (again). Steps stand in topological order, so one pass sees all consequences."""
         for i in range(len(self._board.cells)):
-            if self._is_open(i, failed=failed):
+            if i not in but and self._is_open(i, failed=failed):
                 self._course.reset(i, at)
 
     def _is_open(self, i: int, *, failed: bool) -> bool:
@@ -221,6 +234,8 @@ class Verbs:
     def _skip(self, verb: SkipRequested) -> None:
         i = self._board.position(verb.step)
         self._require("skip", _SKIPS)
+        if self._board.phase is not Phase.FORWARD:
+            raise self._refuse("skip", "other steps are being undone.")
         cell = self._board.cells[i]
         if cell.status is not S.FAILED:
             why = f"step {verb.step!r} is {cell.status}; only a FAILED step is skipped."
@@ -228,6 +243,9 @@ class Verbs:
         cell.skip_reason, cell.has_output, cell.half_done = "person", True, False
         self._board.move_step(i, S.SKIPPED, verb.at, Note.BY_HAND)
         self._forward.unblock(verb.at)
+        if self._board.status is R.RUNNING and not self._course.is_halted:
+            self._reopen(verb.at, failed=False)
+        self._forward.rebuild(verb.at)
         self._settle_if_running(verb.at)
 
     def _resolve(self, verb: ResolveRequested) -> None:
@@ -254,23 +272,21 @@ class Verbs:
             self._end_rollback_if_done(verb.at)
         elif self._board.status.moves:
             self._course.resume_back(verb.at)
-            self._course.settle(verb.at)
 
     def _end_rollback_if_done(self, at: float) -> None:
         left = [i for i in self._course.scope(self._board.rollback_to) if self._board.cells[i].effect]
-        if left:
-            return
-        if self._board.rollback_to is None:
-            self._board.move_run(R.ROLLED_BACK, at)
+        if any(self._board.nodes[i].has_compensation or self._board.nodes[i].retired for i in left):
             return
         self._board.move_run(R.ROLLING_BACK, at)
         self._course.resume_back(at)
-        self._course.settle(at)
 
     def _resolve_doubt(self, i: int, verb: ResolveRequested) -> None:
         cell = self._board.cells[i]
         if cell.live is not None:
             raise self._refuse("resolve", f"an attempt of step {verb.step!r} may still be alive.", code="attempt_alive")
+        if self._board.phase is Phase.BACK or cell.redo:
+            self._resolve_what_is_undone(i, verb)
+            return
         match verb.as_:
             case "succeeded":
                 self._forward.succeed(i, verb.at, Note.BY_HAND)
@@ -286,6 +302,20 @@ class Verbs:
                 self._course.reset(i, verb.at)
                 self._forward.rebuild(verb.at)
                 self._settle_if_running(verb.at)
+
+    def _resolve_what_is_undone(self, i: int, verb: ResolveRequested) -> None:
+        cell = self._board.cells[i]
+        if verb.as_ == "succeeded":
+            self._forward.succeed(i, verb.at, Note.BY_HAND)
+        else:
+            cell.effect = cell.half_done = verb.as_ == "failed"
+            cell.finished_at, cell.next_attempt_at = verb.at, None
+            self._ready.discard(i)
+            self._board.move_step(i, S.FAILED if cell.effect else S.COMPENSATED, verb.at, Note.BY_HAND)
+        if self._board.status is R.ROLLBACK_FAILED:
+            self._end_rollback_if_done(verb.at)
+        else:
+            self._course.look_back(i, verb.at)
 
     def _settle_if_running(self, at: float) -> None:
         """A run that rests stays where it is until `continue`."""
@@ -319,6 +349,9 @@ class Verbs:
         cell = self._board.cells[self._board.position(to)]
         if cell.status not in (S.SUCCEEDED, S.SKIPPED):
             raise self._refuse("rollback", f"step {to!r} is {cell.status}; a rollback stops at a step that is done.")
+        undone = [name for name in self._board.graph.ancestors([to]) if not self._board.is_settled(self._board.graph.index[name])]
+        if undone:
+            raise self._refuse("rollback", f"what step {to!r} needs is not done: {', '.join(sorted(undone))}.")
 
     def _cancel(self, verb: CancelRequested) -> None:
         self._require("cancel", _CANCELS)
@@ -337,6 +370,8 @@ class Verbs:
 
     def _pause(self, verb: PauseRequested) -> None:
         self._require("pause", _PAUSES)
+        if self._board.pausing:
+            raise self._refuse("pause", "it was asked for already; the run rests when what is under way has ended.")
         if self._board.status is R.RUNNING:
             self._board.pausing = True
             self._course.settle(verb.at)

@@ -1,6 +1,10 @@
 """What a user declares and what a run is: pure data, no I/O."""
 
+from provisioning_core.model._binding import Binding
+from provisioning_core.model._codec import MAX_BYTES, MAX_DEPTH, Codec, EncodingFault, masked
+from provisioning_core.model._context import AttemptSink, MemorySink, StepContext
 from provisioning_core.model._graph import Node, PlanGraph
+from provisioning_core.model._plan import Plan
 from provisioning_core.model._retry import ONCE, Retry
 from provisioning_core.model._run import (
     Completion,
@@ -15,7 +19,9 @@ from provisioning_core.model._run import (
     StatusChange,
     StepRecord,
 )
+from provisioning_core.model._secrets import Vault, mask_in, secrets_in
 from provisioning_core.model._status import DONE, MOVING, OCCUPYING, Direction, Phase, RunStatus, StepStatus
+from provisioning_core.model._step import Compensation, From, Step, gate, step
 from provisioning_core.model._views import (
     MASK,
     ErrorView,
@@ -33,18 +39,28 @@ from provisioning_core.model._views import (
 __all__ = [
     "DONE",
     "MASK",
+    "MAX_BYTES",
+    "MAX_DEPTH",
     "MOVING",
     "OCCUPYING",
     "ONCE",
+    "AttemptSink",
+    "Binding",
+    "Codec",
+    "Compensation",
     "Completion",
     "Direction",
+    "EncodingFault",
     "EngineRecord",
     "ErrorInfo",
     "ErrorView",
     "Event",
     "EventRecord",
+    "From",
+    "MemorySink",
     "Node",
     "Phase",
+    "Plan",
     "PlanGraph",
     "Preview",
     "RequestRecord",
@@ -59,9 +75,17 @@ __all__ = [
     "RunSummary",
     "RunView",
     "StatusChange",
+    "Step",
+    "StepContext",
     "StepPreview",
     "StepRecord",
     "StepStatus",
     "StepView",
+    "Vault",
     "as_datetime",
+    "gate",
+    "mask_in",
+    "masked",
+    "secrets_in",
+    "step",
 ]

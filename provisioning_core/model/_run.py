@@ -47,7 +47,7 @@ class StepRecord:
     redo: bool = False
     """To be compensated and then run again."""
     half_done: bool = False
-    """Its last forward attempt neither succeeded nor is known to have had no effect."""
+    """The outcome of a forward attempt is unknown (one that is under way counts), and nothing has settled it since."""
     skip_reason: str = ""
     """``condition``, ``absent`` (something it needs delivered nothing) or ``person``."""
     signalled: bool = False

@@ -1,0 +1,56 @@
+# Everything runs in the project's own environment, made on first use. PYTHON chooses the interpreter (3.11 or later).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check lint types imports unit thorough mutations docs clean
+
+# The main job: a tenant provisioned before your eyes, then one that fails and is rolled back.
+demo: $(VENV)/.examples
+	$(BIN)/python -m examples.workspaces demo
+
+# All checks, in the order in which they fail soonest.
+test: $(VENV)/.dev
+	$(MAKE) --no-print-directory check
+
+check: lint types imports unit
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types:
+	$(BIN)/mypy
+
+imports:
+	$(BIN)/lint-imports
+
+unit:
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+# Longer searches of the same properties.
+thorough: $(VENV)/.dev
+	PROVISIONING_THOROUGH=1 $(BIN)/python -m pytest tests/properties --timeout 3600
+
+# Breaks the machine on purpose, many times, and sees that the tests notice each.
+mutations: $(VENV)/.dev
+	$(BIN)/python tools/mutations.py
+
+# Writes the pages that are generated.
+docs: $(VENV)/.dev
+	$(BIN)/python tools/states.py
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.examples: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[examples]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .work .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist build

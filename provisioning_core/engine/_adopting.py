@@ -1,0 +1,84 @@
+"""Going on under changed code: which differences matter, and how a run takes over the plan that the code has now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from provisioning_core.engine._live import LiveRun
+from provisioning_core.errors import Difference, PlanChanged
+from provisioning_core.model import Node, Plan, PlanGraph, RunSnapshot, StepRecord, StepStatus, Vault
+
+_UNTOUCHED = (StepStatus.PENDING, StepStatus.BLOCKED, StepStatus.CANCELLED, StepStatus.COMPENSATED)
+
+
+def differences(plan: Plan, snapshot: RunSnapshot) -> list[Difference]:
+    """What changed since the run was started; empty when nothing did."""
+    if plan.graph.fingerprint == snapshot.graph.fingerprint:
+        return []
+    finished = {name for name, step in snapshot.steps.items() if _is_finished(step)}
+    return plan.differences(snapshot.graph, finished)
+
+
+def adopt(live: LiveRun, vault: Vault | None, at: float, *, accept: bool) -> bool:
+    """Let the run go on by the code's plan. Raises PlanChanged when that would lose a finished step, unless ``accept``.
+
+    False when the run already goes by it.
+    """
+    plan = live.plan
+    if plan.graph.fingerprint == live.fingerprint:
+        return False
+    snapshot = live.snapshot()
+    found = differences(plan, snapshot)
+    if not accept and any(difference.blocking for difference in found):
+        raise PlanChanged(found, run_id=live.id, plan=plan.name)
+    graph, steps = _merged(plan, snapshot)
+    steps, changed = reconsidered(graph, steps, skipped_by(plan, live, vault))
+    retired = {node.name for node in graph.nodes if node.retired}
+    live.rebuild(graph, steps, dirty=changed | retired)
+    live.add_event("plan.adopted", at, data={"version": plan.version, "differences": [str(each) for each in found]})
+    return True
+
+
+def skipped_by(plan: Plan, live: LiveRun, vault: Vault | None) -> frozenset[str]:
+    """Steps whose condition is false for the run's input as it is now."""
+    return plan.skipped(plan.input_codec.decode(live.input, vault=vault, bound_to=f"{live.id}/input"))
+
+
+def reconsidered(
+    graph: PlanGraph, steps: Mapping[str, StepRecord], skipped: Collection[str]
+) -> tuple[dict[str, StepRecord], set[str]]:
+    """Steps that have not run yet, by their conditions as they are now; and which of them changed."""
+    found, changed = dict(steps), set()
+    for node in graph.nodes:
+        if not node.conditional:
+            continue
+        step = found.get(node.name, StepRecord(name=node.name))
+        if node.name in skipped and step.status in _UNTOUCHED and not step.effect:
+            new: dict[str, Any] = {"status": StepStatus.SKIPPED, "skip_reason": "condition"}
+        elif node.name not in skipped and step.skip_reason == "condition":
+            new = {"status": StepStatus.PENDING, "skip_reason": ""}
+        else:
+            continue
+        found[node.name] = replace(step, **new)
+        changed.add(node.name)
+    return found, changed
+
+
+def _is_finished(step: StepRecord) -> bool:
+    by_hand = step.status is StepStatus.SKIPPED and step.skip_reason == "person"
+    return step.status is StepStatus.SUCCEEDED or by_hand
+
+
+def _merged(plan: Plan, snapshot: RunSnapshot) -> tuple[PlanGraph, dict[str, StepRecord]]:
+    """The code's graph, and behind it those removed steps that left an effect: they wait to be undone by hand."""
+    kept = {name: step for name, step in snapshot.steps.items() if name in plan.graph.index}
+    retired: list[Node] = []
+    for node in snapshot.graph.nodes:
+        step = snapshot.steps.get(node.name)
+        if node.name in plan.graph.index or step is None or not step.effect:
+            continue
+        retired.append(replace(node, needs=(), tolerates=(), retired=True, has_probe=False, conditional=False))
+        kept[node.name] = replace(step, status=StepStatus.SKIPPED, skip_reason="retired", live=None, zombie=False)
+    return plan.graph.with_nodes([*plan.graph.nodes, *retired]) if retired else plan.graph, kept

@@ -1,0 +1,458 @@
+"""The engine: what a backend, the HTTP face and the CLI call. It checks and translates; the loop does."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
+from types import MappingProxyType, TracebackType
+from typing import Any, Literal, Self
+
+from provisioning_core.engine._adopting import differences
+from provisioning_core.engine._arguments import Arguments, step_name
+from provisioning_core.engine._committer import HookFailed, guarded_hook
+from provisioning_core.engine._handle import Deadline, Run, Waiters
+from provisioning_core.engine._running import RunningEngine
+from provisioning_core.engine._settings import Settings
+from provisioning_core.engine._starting import StartRequest, already, check_key, check_labels, check_subject, new_run
+from provisioning_core.engine._verbs import check
+from provisioning_core.engine._views import event_of, step_statuses, summary_of, view_of
+from provisioning_core.errors import Conflict, NotFound, PlanChanged
+from provisioning_core.model import (
+    Event,
+    Plan,
+    Preview,
+    RequestRecord,
+    RunFilter,
+    RunPage,
+    RunRecord,
+    RunSnapshot,
+    RunView,
+    Step,
+)
+from provisioning_core.ports import Clock, Observer, StatusHook, Store
+
+_LONGEST_PAGE = 1000
+_RACES = 5
+
+
+class Engine:
+    """Drives runs of its plans, and answers about all runs of its store.
+
+    ``store``: where everything is recorded. ``plans``: what can be run. ``executor``: where steps run (a
+    :class:`concurrent.futures.Executor`; its own threads by default). ``max_workers``: attempts at once, async ones included.
+    ``limits``: attempts at once under each named limit. ``secrets_key``: 32 bytes that encrypt secrets at rest. ``lease``: seconds
+    after which the runs of a dead engine are taken over. ``on_status``: called in the transaction that commits a run's change of
+    status, with its connection. ``on_lease_lost``: ``stop`` what may be another engine's now, or ``exit`` the process.
+    ``observers``: told after each commit. ``work=False``: only record and read; engines elsewhere do the work. ``poll``: seconds
+    between looks at the store.
+
+    It opens at first use. Use it as a context manager, or call :meth:`close`. Verbs raise Conflict, NotFound, InvalidInput,
+    PlanChanged or StoreUnavailable; what they did is durable when they return, and none of them waits for a step.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        plans: Iterable[Plan],
+        executor: Executor | None = None,
+        max_workers: int = 16,
+        limits: Mapping[str, int] | None = None,
+        secrets_key: bytes | None = None,
+        lease: float = 30.0,
+        on_status: StatusHook | None = None,
+        on_lease_lost: Literal["stop", "exit"] = "stop",
+        observers: Collection[Observer] = (),
+        work: bool = True,
+        poll: float = 0.5,
+        clock: Clock | None = None,
+    ) -> None:
+        self._settings = Settings(
+            store=store,
+            plans=tuple(plans),
+            executor=executor,
+            max_workers=max_workers,
+            limits=dict(limits or {}),
+            secrets_key=secrets_key,
+            lease=lease,
+            on_status=on_status,
+            on_lease_lost=on_lease_lost,
+            observers=tuple(observers),
+            work=work,
+            poll=poll,
+            clock=clock,
+        )
+        self._plans = self._settings.by_name()
+        self._vault = self._settings.vault()
+        self._clock = self._settings.clock_or_system()
+        self._arguments = Arguments(self._plans, self._vault)
+        self._waiters = Waiters()
+        self._lock = threading.Lock()
+        self._is_prepared = False
+        self._running: RunningEngine | None = None
+
+    # opening and closing
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Make the store ready and, if this engine works, begin to work. Done by itself at first use."""
+        with self._lock:
+            if not self._is_prepared:
+                self.store.prepare()
+                self._is_prepared = True
+            if self._settings.work and self._running is None:
+                self._running = RunningEngine(self._settings, self._plans, self._vault, self._clock, self._waiters)
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Start nothing more, give running steps ``timeout`` seconds to end, then ask them to; let go of the runs and of the store.
+
+        A run that is not finished goes on when an engine is opened on the store again.
+        """
+        with self._lock:
+            running, self._running = self._running, None
+            was_open, self._is_prepared = self._is_prepared, False
+        if running is not None:
+            running.close(timeout)
+        if was_open and (running is None or not running.is_anything_alive):
+            self.store.close()
+
+    @property
+    def store(self) -> Store:
+        """The store handed in."""
+        return self._settings.store
+
+    @property
+    def plans(self) -> Mapping[str, Plan]:
+        """The plans that can be run, by name."""
+        return MappingProxyType(self._plans)
+
+    @property
+    def is_working(self) -> bool:
+        """Whether this engine carries out steps (``work=True``) and is open."""
+        return self._running is not None
+
+    # starting
+
+    def start(
+        self,
+        plan: str | Plan,
+        *,
+        subject: str,
+        input: Any = None,  # noqa: A002  the contract's word
+        again: bool = False,
+        idempotency_key: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        connection: Any = None,
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> Run:
+        """Provision a subject. Durable when it returns; with ``connection``, when the caller's transaction commits.
+
+        The same plan and input while a run is active, or the same idempotency key, gives back that run. Raises InvalidInput,
+        NotFound (no such plan), Conflict (something else is there; ``again=True`` provisions a provisioned subject anew).
+        """
+        self.open()
+        chosen = self.plan(plan if isinstance(plan, str) else plan.name)
+        run_id = uuid.uuid4().hex
+        given = self._arguments.input(chosen, run_id, input)
+        wanted = StartRequest(
+            run_id=run_id,
+            plan=chosen,
+            subject=check_subject(subject),
+            input=given.text,
+            digest=given.digest,
+            skipped=given.skipped,
+            again=again,
+            idempotency_key=check_key(idempotency_key),
+            labels=check_labels(labels),
+            actor=actor,
+            reason=reason,
+            connection=connection,
+        )
+        for _ in range(_RACES):
+            known = already(self.store, wanted, self._plans)
+            run = Run(self, known.id, known.subject) if known is not None else self._create(wanted)
+            if run is not None:
+                return run
+        raise Conflict(f"{subject!r} is being started by several callers at once.", code="already_active", hint="Ask for its status.")
+
+    def _create(self, wanted: StartRequest) -> Run | None:
+        """None when somebody else was quicker."""
+        running = self._running if wanted.connection is None else None
+        owner = running.id if running is not None else None
+        new = new_run(wanted, at=self._clock.now(), owner=owner, durations=self.store.durations(wanted.plan.name))
+        hook = self._settings.on_status
+        try:
+            created = self.store.create(new, hook=None if hook is None else guarded_hook(hook), connection=wanted.connection)
+        except HookFailed as failed:
+            raise failed.error from None
+        if not created:
+            return None
+        if running is not None:
+            running.give(RunSnapshot(run=new.run, graph=new.graph, steps={step.name: step for step in new.steps}))
+        return Run(self, new.run.id, new.run.subject)
+
+    # the verbs
+
+    def retry(
+        self,
+        subject: str | None = None,
+        *,
+        run_id: str | None = None,
+        steps: Iterable[str | Step[Any]] | None = None,
+        input: Any = None,  # noqa: A002  the contract's word
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> Run:
+        """Try again what failed; or the named steps and all that depend on them, compensated first where they can be.
+
+        From ROLLED_BACK it provisions anew, from ROLLBACK_FAILED it runs the failed compensations again. ``input`` corrects
+        the input.
+        """
+        run = self._find(subject, run_id)
+        arguments: dict[str, Any] = {"steps": None if steps is None else [step_name(step) for step in steps]}
+        if input is not None:
+            given = self._arguments.input(self._arguments.plan_of(run), run.id, input)
+            arguments |= {"input": given.text, "digest": given.digest}
+        return self._request("retry", run, arguments, actor, reason)
+
+    def continue_(
+        self, subject: str | None = None, *, run_id: str | None = None, actor: str | None = None, reason: str | None = None
+    ) -> Run:
+        """Take up a run that stopped for any reason and do only what is not done. Refused once a rollback has begun."""
+        return self._request("continue", self._find(subject, run_id), {}, actor, reason)
+
+    def skip(
+        self,
+        subject: str | None,
+        step: str | Step[Any],
+        *,
+        output: Any = None,
+        run_id: str | None = None,
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> Run:
+        """A failed step was done by hand: mark it as done, with this output."""
+        run = self._find(subject, run_id)
+        arguments = {"step": step_name(step), "output": self._arguments.output(run, step_name(step), output)}
+        return self._request("skip", run, arguments, actor, reason)
+
+    def resolve(
+        self,
+        subject: str | None,
+        step: str | Step[Any],
+        *,
+        as_: str,
+        output: Any = None,
+        run_id: str | None = None,
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> Run:
+        """Settle a step IN_DOUBT (``succeeded``, ``failed``, ``compensated``) or COMPENSATION_FAILED (``compensated``)."""
+        run = self._find(subject, run_id)
+        arguments: dict[str, Any] = {"step": step_name(step), "as": as_}
+        if as_ == "succeeded":
+            arguments["output"] = self._arguments.output(run, step_name(step), output)
+        return self._request("resolve", run, arguments, actor, reason)
+
+    def rollback(
+        self,
+        subject: str | None = None,
+        *,
+        to: str | Step[Any] | None = None,
+        force: bool = False,
+        run_id: str | None = None,
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> Run:
+        """Undo what was done, in reverse order; down to the step ``to``, which stays. ``force`` crosses irreversible steps."""
+        arguments = {"to": None if to is None else step_name(to), "force": force}
+        return self._request("rollback", self._find(subject, run_id), arguments, actor, reason)
+
+    def cancel(
+        self,
+        subject: str | None = None,
+        *,
+        rollback: bool = False,
+        run_id: str | None = None,
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> Run:
+        """Start nothing new, end when running steps have ended; then undo, if ``rollback``."""
+        return self._request("cancel", self._find(subject, run_id), {"rollback": rollback}, actor, reason)
+
+    def pause(
+        self, subject: str | None = None, *, run_id: str | None = None, actor: str | None = None, reason: str | None = None
+    ) -> Run:
+        """Start nothing new and rest when running steps have ended; `continue_` goes on."""
+        return self._request("pause", self._find(subject, run_id), {}, actor, reason)
+
+    def signal(
+        self,
+        subject: str | None,
+        step: str | Step[Any],
+        payload: Any = None,
+        *,
+        run_id: str | None = None,
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> Run:
+        """Open a gate; the payload becomes its output. A signal that comes early is kept."""
+        run = self._find(subject, run_id)
+        arguments = {"step": step_name(step), "payload": self._arguments.payload(run, step_name(step), payload)}
+        return self._request("signal", run, arguments, actor, reason)
+
+    def deprovision(
+        self, subject: str | None = None, *, run_id: str | None = None, actor: str | None = None, reason: str | None = None
+    ) -> Run:
+        """Undo a run that succeeded: the tenant's deletion, irreversible steps included as far as they can be."""
+        return self._request("deprovision", self._find(subject, run_id), {}, actor, reason)
+
+    def adopt_plan(
+        self, subject: str | None = None, *, run_id: str | None = None, actor: str | None = None, reason: str | None = None
+    ) -> Run:
+        """Let a run go on by the plan that the code has now, whatever changed."""
+        return self._request("adopt_plan", self._find(subject, run_id), {}, actor, reason)
+
+    def _request(self, verb: str, run: RunRecord, arguments: Mapping[str, Any], actor: str | None, reason: str | None) -> Run:
+        plan = self._arguments.plan_of(run)
+        request = RequestRecord(
+            id=uuid.uuid4().hex, run_id=run.id, verb=verb, arguments=arguments, actor=actor, reason=reason, at=self._clock.now()
+        )
+        running = self._running
+        if running is None or not running.carries_out(request):
+            self._record(request, plan)
+        return Run(self, run.id, run.subject)
+
+    def _record(self, request: RequestRecord, plan: Plan) -> None:
+        """The run is another engine's: check as well as can be, and leave the verb for its owner."""
+        snapshot = self.store.load(request.run_id)
+        found = differences(plan, snapshot)
+        if request.verb != "adopt_plan" and any(difference.blocking for difference in found):
+            raise PlanChanged(found, run_id=request.run_id, plan=plan.name)
+        check(snapshot, request, request.at)
+        self.store.request(request)
+        if self._running is not None:
+            self._running.nudge()
+
+    # reading
+
+    def plan(self, name: str) -> Plan:
+        """A plan by its name. Raises NotFound."""
+        return self._arguments.plan(name)
+
+    def preview(self, plan: str | Plan, input: Any = None) -> Preview:  # noqa: A002  the contract's word
+        """What a run would do, without running anything; durations from past runs."""
+        self.open()
+        chosen = self.plan(plan if isinstance(plan, str) else plan.name)
+        return chosen.preview(input, durations=self.store.durations(chosen.name))
+
+    def run(self, subject: str | None = None, *, run_id: str | None = None) -> Run:
+        """A handle on the subject's latest run, or on a run by its id. Raises NotFound."""
+        record = self._find(subject, run_id)
+        return Run(self, record.id, record.subject)
+
+    def status(self, subject: str | None = None, *, run_id: str | None = None) -> RunView:
+        """The subject's latest run, or a run by its id, as it is recorded. Raises NotFound."""
+        snapshot = self.store.load(self._find(subject, run_id).id if run_id is None else self._opened(run_id))
+        return view_of(snapshot, self._plans.get(snapshot.run.plan))
+
+    def wait(self, subject: str | None = None, *, run_id: str | None = None, timeout: float | None = None) -> RunView:
+        """The view when the run rests: any status in which nothing moves. Raises TimeoutError after ``timeout`` seconds."""
+        run_id = self._opened(run_id) if run_id is not None else self._find(subject, None).id
+        deadline = Deadline(timeout)
+        with self._waiters.watching(run_id) as changed:
+            while True:
+                changed.clear()
+                head = self.store.head(run_id)
+                if head.is_resting:
+                    return self.status(run_id=run_id)
+                if deadline.is_over:
+                    raise TimeoutError(f"run {run_id} is still {head.status} after {timeout:g} s; it goes on.")
+                changed.wait(deadline.within(self._settings.poll))
+
+    def wait_change(self, subject: str | None = None, *, run_id: str | None = None, after: int, timeout: float) -> RunView:
+        """The view as soon as its version is greater than ``after``; after ``timeout`` seconds as it is then."""
+        run_id = self._opened(run_id) if run_id is not None else self._find(subject, None).id
+        deadline = Deadline(timeout)
+        with self._waiters.watching(run_id) as changed:
+            while True:
+                changed.clear()
+                if self.store.head(run_id).version > after or deadline.is_over:
+                    return self.status(run_id=run_id)
+                changed.wait(deadline.within(self._settings.poll))
+
+    def runs(
+        self,
+        *,
+        status: str | Collection[str] | None = None,
+        plan: str | None = None,
+        subject: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> RunPage:
+        """One page of runs, newest first; at most 1,000. Raises InvalidInput for a cursor that is none."""
+        self.open()
+        wanted = (status,) if isinstance(status, str) else tuple(status or ())
+        where = RunFilter(status=tuple(str(each).upper() for each in wanted), plan=plan, subject=subject)
+        page = self.store.runs(where, limit=min(max(limit, 1), _LONGEST_PAGE), cursor=cursor)
+        return RunPage(items=tuple(summary_of(run) for run in page.items), next_cursor=page.next_cursor)
+
+    def events(self, subject: str | None = None, *, run_id: str | None = None, after: int = 0) -> Iterator[Event]:
+        """The run's history in order, from number ``after + 1`` on, as far as it is recorded now."""
+        run_id = self._opened(run_id) if run_id is not None else self._find(subject, None).id
+        return self._all_events(run_id, after)
+
+    def _all_events(self, run_id: str, after: int) -> Iterator[Event]:
+        while page := self.store.events(run_id, after=after, limit=_LONGEST_PAGE):
+            yield from map(event_of, page)
+            after = page[-1].seq
+
+    def events_page(self, subject: str | None = None, *, run_id: str | None = None, after: int = 0, limit: int = 100) -> list[Event]:
+        """One page of the run's history."""
+        run_id = self._find(subject, run_id).id
+        return [event_of(event) for event in self.store.events(run_id, after=after, limit=min(max(limit, 1), _LONGEST_PAGE))]
+
+    def counts(self) -> Mapping[str, int]:
+        """How many runs there are of each status."""
+        self.open()
+        return self.store.counts()
+
+    def check(self) -> None:
+        """Raise StoreUnavailable or SchemaMismatch when the store can't be worked with."""
+        self.open()
+        self.store.counts()
+
+    def drawing(
+        self,
+        subject: str | None = None,
+        *,
+        run_id: str | None = None,
+        format: Literal["mermaid", "dot", "svg", "text"] = "mermaid",  # noqa: A002  the field's own word
+    ) -> str:
+        """The run's graph with where each step stands."""
+        snapshot = self.store.load(self._find(subject, run_id).id)
+        return self._arguments.draw(snapshot.graph, step_statuses(snapshot), format)
+
+    def _opened(self, run_id: str) -> str:
+        self.open()
+        return run_id
+
+    def _find(self, subject: str | None, run_id: str | None) -> RunRecord:
+        self.open()
+        if run_id is not None:
+            return self.store.load(run_id).run
+        if subject is None:
+            raise TypeError("name a subject, or a run by run_id=")
+        latest = self.store.latest(subject)
+        if latest is None:
+            raise NotFound(f"{subject!r} has no run.", code="run_not_found", hint="`start` provisions it.")
+        return latest

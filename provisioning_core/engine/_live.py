@@ -1,0 +1,371 @@
+"""One run in memory: its machine, the texts that the machine does not look at, and what is not committed yet.
+
+Theory of operation. Whatever happens goes through :meth:`LiveRun.handle`; moves become events, touched steps become dirty. The loop
+asks for :meth:`change`, commits it, and tells :meth:`committed`, which gives back the commands that may now be carried out: nothing
+is launched before its intent is durable. A run that is dropped without a commit has changed nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from provisioning_core.engine import _wording
+from provisioning_core.machine import Command, Decision, Machine, MachineEvent, Note, RunMoved, StepMoved
+from provisioning_core.machine import Launch as LaunchCommand
+from provisioning_core.model import (
+    Completion,
+    ErrorInfo,
+    EventRecord,
+    Phase,
+    Plan,
+    PlanGraph,
+    ResourceRecord,
+    RunRecord,
+    RunSnapshot,
+    RunStatus,
+    StatusChange,
+    StepRecord,
+    StepStatus,
+)
+from provisioning_core.ports import RunChange
+
+TEXT_FIELDS = ("progress", "message", "output", "error", "undo_error", "checkpoint")
+_BLANK = StepRecord(name="")
+_KEPT_WAITING = 60.0
+"""A waiting run whose timer is nearer than this (seconds) stays in memory."""
+
+
+class LiveRun:
+    """A run that this engine owns."""
+
+    def __init__(self, plan: Plan, snapshot: RunSnapshot) -> None:
+        self.plan = plan
+        self.record = snapshot.run
+        """As it was committed last."""
+        self.graph = snapshot.graph
+        self.completions: Mapping[str, Completion] = {each.step: each for each in snapshot.completions}
+        self.resources: dict[str, list[ResourceRecord]] = {}
+        for resource in snapshot.resources:
+            self.resources.setdefault(resource.step, []).append(resource)
+        self._texts: dict[str, dict[str, Any]] = {}
+        self._fractions: dict[str, float] = {}
+        self._input = (snapshot.run.input, snapshot.run.input_digest)
+        self._attention = snapshot.run.attention
+        self._progress = snapshot.run.progress
+        self._seq = snapshot.run.seq
+        self.machine = self._build(snapshot.graph, snapshot.steps)
+        self._forget_pending()
+
+    def _build(self, graph: PlanGraph, steps: Mapping[str, StepRecord]) -> Machine:
+        self.graph = graph
+        self._texts = {name: texts for name, step in steps.items() if (texts := _texts_of(step))}
+        weights = json.loads(self.record.weights) if self.record.weights else None
+        return Machine(graph, self.record, steps, weights)
+
+    def _forget_pending(self) -> None:
+        self._dirty: dict[str, None] = {}
+        self._events: list[EventRecord] = []
+        self._new_resources: list[ResourceRecord] = []
+        self._settled: list[str] = []
+        self._requests_done: list[str] = []
+        self._removed: tuple[str, ...] = ()
+        self._old_status: RunStatus | None = None
+        self._commands: list[Command] = []
+        self._new_graph: PlanGraph | None = None
+        self._reported = False
+        self._changed = False
+        self.lazy_since: float | None = None
+
+    # what others read
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def status(self) -> RunStatus:
+        return self.machine.status
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the graph it goes by now."""
+        return self.graph.fingerprint
+
+    @property
+    def attention(self) -> ErrorInfo | None:
+        """Why it was set aside, if it was."""
+        return self._attention
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether something waits to be committed that should not wait."""
+        return self._changed
+
+    @property
+    def stays(self) -> bool:
+        """Whether the engine must keep it: it moves, something of it is alive, or its timer is near."""
+        return self.status.moves or self.machine.live > 0
+
+    def stays_until(self, now: float) -> bool:
+        """The same, with timers."""
+        timer = self.machine.next_timer_at if self.status is RunStatus.WAITING else None
+        return self.stays or (timer is not None and timer < now + _KEPT_WAITING)
+
+    @property
+    def input(self) -> str:
+        """The input as JSON text."""
+        return self._input[0]
+
+    def output(self, step: str) -> str | None:
+        value = self._text(step, "output")
+        return value if isinstance(value, str) else None
+
+    def checkpoint_of(self, step: str) -> str | None:
+        value = self._text(step, "checkpoint")
+        return value if isinstance(value, str) else None
+
+    def _text(self, step: str, field: str) -> Any:
+        return self._texts.get(step, {}).get(field)
+
+    def durations(self) -> dict[str, float]:
+        """Seconds that each step took which ran."""
+        found = {}
+        for node in self.graph.nodes:
+            cell = self.machine.cell(node.name)
+            if cell.attempt and cell.started_at is not None and cell.finished_at is not None:
+                found[node.name] = max(0.0, cell.finished_at - cell.started_at)
+        return found
+
+    def snapshot(self) -> RunSnapshot:
+        """As it stands now, committed or not."""
+        steps = {name: self._step_record(name) for name in self._texts}
+        for node in self.graph.nodes:
+            if node.name not in steps and self.machine.cell(node.name).status is not StepStatus.PENDING:
+                steps[node.name] = self._step_record(node.name)
+        resources = tuple(each for entries in self.resources.values() for each in entries)
+        return RunSnapshot(run=self._run_record(self.record.version), graph=self.graph, steps=steps, resources=resources)
+
+    # what happens
+
+    def handle(self, event: MachineEvent, *, first: Callable[[], None] | None = None) -> Decision:
+        """Let the machine decide, and take note. A refused verb raises, and has changed nothing.
+
+        ``first`` is called when the event was accepted, before its consequences enter the history.
+        """
+        decision = self.machine.handle(event)
+        if first is not None:
+            first()
+        for move in decision.moves:
+            if isinstance(move, StepMoved):
+                self._step_moved(move)
+            else:
+                self._run_moved(move)
+        self._dirty.update(dict.fromkeys(decision.touched))
+        self._commands.extend(decision.commands)
+        self._changed = self._changed or bool(decision.moves or decision.touched or decision.commands)
+        return decision
+
+    def _step_moved(self, move: StepMoved) -> None:
+        node = self.graph.nodes[self.graph.index[move.step]]
+        self._fractions.pop(move.step, None)
+        match move.new:
+            case StepStatus.PENDING:
+                undone = move.old in (StepStatus.COMPENSATED, StepStatus.SUCCEEDED)
+                kept = {} if undone or (kept_text := self._text(move.step, "checkpoint")) is None else {"checkpoint": kept_text}
+                self._texts[move.step] = kept
+            case StepStatus.SUCCEEDED:
+                self.write(move.step, error=None, progress=0.0)
+            case StepStatus.COMPENSATED:
+                self.write(move.step, output=None, undo_error=None, progress=0.0, message="")
+            case _:
+                error = _wording.explain_move(node, move)
+                if error is not None and self._reports_anew(move, error):
+                    self.write(move.step, error=error)
+        self.add_event(f"step.{move.new.lower()}", move.at, step=move.step, attempt=move.attempt, data=self._event_data(move))
+
+    def _reports_anew(self, move: StepMoved, error: ErrorInfo) -> bool:
+        known = self._text(move.step, "error")
+        return move.new is StepStatus.IN_DOUBT or known is None or known.code != error.code
+
+    def _event_data(self, move: StepMoved) -> dict[str, Any]:
+        data: dict[str, Any] = {"from": move.old.value}
+        if move.note is not Note.NONE:
+            data |= {"reason": move.note.name.lower(), "text": move.note.value}
+        field = "undo_error" if move.new is StepStatus.COMPENSATION_FAILED else "error"
+        error = self._text(move.step, field) if move.new in _TELLS_ERROR else None
+        if isinstance(error, ErrorInfo):
+            data |= {"code": error.code, "message": error.message}
+        next_at = self.machine.cell(move.step).next_attempt_at
+        if move.new is StepStatus.RETRYING and next_at is not None:
+            data["next_attempt_at"] = next_at
+        return data
+
+    def _run_moved(self, move: RunMoved) -> None:
+        self._old_status = self._old_status or move.old
+        data: dict[str, Any] = {"from": move.old.value}
+        if move.note is not Note.NONE:
+            data |= {"reason": move.note.name.lower(), "text": move.note.value}
+        self.add_event(f"run.{move.new.lower()}", move.at, data=data)
+
+    def add_event(
+        self,
+        type_: str,
+        at: float,
+        *,
+        step: str | None = None,
+        attempt: int | None = None,
+        data: Mapping[str, Any] | None = None,
+        actor: str | None = None,
+    ) -> None:
+        """Add a line to the history."""
+        self._seq += 1
+        self._changed = True
+        event = EventRecord(
+            run_id=self.id, seq=self._seq, at=at, type=type_, step=step, attempt=attempt or None, data=data or {}, actor=actor
+        )
+        self._events.append(event)
+
+    def write(self, step: str, **texts: Any) -> None:
+        """Set texts of a step."""
+        self._texts.setdefault(step, {}).update(texts)
+        self._dirty[step] = None
+        self._changed = True
+
+    def reported(self) -> None:
+        """An attempt's end is recorded: the run does not kill its engines."""
+        self._reported = True
+
+    def told_progress(self, step: str, fraction: float, message: str, at: float) -> None:
+        """A step told how far it is. Not urgent: it goes with the next commit, or soon."""
+        self._texts.setdefault(step, {}).update(progress=fraction, message=message)
+        self._fractions[step] = fraction
+        self._be_lazy(step, at)
+
+    def told_checkpoint(self, step: str, text: str) -> None:
+        """A step left a note for its next attempt."""
+        self.write(step, checkpoint=text)
+
+    def _be_lazy(self, step: str, at: float) -> None:
+        self._dirty[step] = None
+        self.lazy_since = self.lazy_since or at
+
+    def hurry(self) -> None:
+        """What was not urgent is written now."""
+        self._changed = True
+
+    def add_resource(self, resource: ResourceRecord, *, is_durable: bool) -> None:
+        """Enter something a step allocated into the ledger; the same thing is entered once, ``is_durable`` says it already is."""
+        entries = self.resources.setdefault(resource.step, [])
+        entries[:] = [each for each in entries if (each.kind, each.id) != (resource.kind, resource.id)]
+        entries.append(resource)
+        if not is_durable:
+            self._new_resources.append(resource)
+        data = {"kind": resource.kind, "id": resource.id}
+        self.add_event("resource.recorded", resource.at, step=resource.step, attempt=resource.attempt, data=data)
+
+    def settle_completion(self, step: str) -> None:
+        """A transactional step's completion row has been taken over."""
+        self._settled.append(step)
+
+    def request_done(self, request_id: str) -> None:
+        self._requests_done.append(request_id)
+        self._changed = True
+
+    def set_attention(self, error: ErrorInfo | None) -> None:
+        """Say (or say no more) why the run was set aside."""
+        self._attention = error
+        self._changed = True
+
+    def correct_input(self, text: str, digest: str) -> None:
+        self._input = (text, digest)
+        self._changed = True
+
+    def rebuild(self, graph: PlanGraph, steps: Mapping[str, StepRecord], *, dirty: Iterable[str] = ()) -> None:
+        """Go on with another graph or with reconsidered steps; nothing of the run is alive."""
+        removed = tuple(name for name in self.graph.index if name not in graph.index)
+        if graph.fingerprint != self.record.fingerprint:
+            self._new_graph = graph
+        run = self._run_record(self.record.version)
+        record, self.record = self.record, run
+        self.machine = self._build(graph, steps)
+        self.record = record
+        self._removed += removed
+        for name in removed:
+            self._dirty.pop(name, None)
+        self._dirty.update(dict.fromkeys(dirty))
+        self._changed = True
+
+    # committing
+
+    def change(self, at: float, *, release: bool = False) -> RunChange:
+        """All that is not committed yet."""
+        run = self._run_record(self.record.version + 1)
+        moved = self._old_status is not None and self._old_status is not self.status
+        status_change = StatusChange(run_id=self.id, subject=run.subject, plan=run.plan, old=self._old_status, new=self.status, at=at)
+        return RunChange(
+            run=replace(run, runnable_at=self._runnable_at(at), takeovers=0 if self._reported else run.takeovers),
+            steps=tuple(self._step_record(name) for name in self._dirty if name in self.graph.index),
+            events=tuple(self._events),
+            resources=tuple(self._new_resources),
+            settled=tuple(self._settled),
+            requests_done=tuple(self._requests_done),
+            removed_steps=self._removed,
+            status_change=status_change if moved else None,
+            graph=self._new_graph,
+            release=release,
+        )
+
+    def committed(self, change: RunChange) -> list[Command]:
+        """It was written: these commands may be carried out now."""
+        commands = self._commands
+        self.record = change.run
+        self._forget_pending()
+        return commands
+
+    def has_launches(self) -> bool:
+        return any(isinstance(command, LaunchCommand) for command in self._commands)
+
+    def _run_record(self, version: int) -> RunRecord:
+        decided: dict[str, Any] = self.machine.run_fields()
+        self._progress = self._progress_now(decided["phase"])
+        changed = self._new_graph
+        if changed is not None:
+            decided |= {"fingerprint": changed.fingerprint, "plan_version": changed.version}
+        return replace(
+            self.record,
+            **decided,
+            version=version,
+            seq=self._seq,
+            progress=self._progress,
+            input=self._input[0],
+            input_digest=self._input[1],
+            attention=self._attention,
+        )
+
+    def _progress_now(self, phase: Phase) -> float:
+        """High-water mark on the way forward; as it is on the way back."""
+        part = sum(self.machine.weight_share(step) * fraction for step, fraction in self._fractions.items())
+        now = min(self.machine.progress + part, 1.0 if self.machine.progress >= 1.0 else 0.9999)
+        goes_on = phase is Phase.FORWARD and self.record.phase is Phase.FORWARD
+        return max(now, self._progress) if goes_on else now
+
+    def _runnable_at(self, at: float) -> float | None:
+        if self._attention is not None:
+            return None
+        if self.status.moves:
+            return self.record.runnable_at or at
+        return self.machine.next_timer_at if self.status is RunStatus.WAITING else None
+
+    def _step_record(self, name: str) -> StepRecord:
+        decided: dict[str, Any] = self.machine.step_fields(name)
+        return StepRecord(name=name, **decided, **self._texts.get(name, {}))
+
+
+_TELLS_ERROR = (StepStatus.FAILED, StepStatus.RETRYING, StepStatus.IN_DOUBT, StepStatus.COMPENSATION_FAILED)
+
+
+def _texts_of(step: StepRecord) -> dict[str, Any]:
+    return {name: value for name in TEXT_FIELDS if (value := getattr(step, name)) != getattr(_BLANK, name)}

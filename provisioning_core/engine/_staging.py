@@ -1,0 +1,50 @@
+"""Puts together what a worker needs for an attempt that the machine decided."""
+
+from __future__ import annotations
+
+from provisioning_core.engine._attempts import Attempt, Key
+from provisioning_core.engine._live import LiveRun
+from provisioning_core.machine import Launch
+from provisioning_core.model import Binding, Direction, Plan
+
+
+def attempt_for(live: LiveRun, command: Launch) -> Attempt:
+    """The attempt, with copies of all that it reads: the run may change while it runs."""
+    step = command.step
+    binding = _binding(live.plan, step, command.direction)
+    return Attempt(
+        key=Key(live.id, step, command.token),
+        subject=live.record.subject,
+        plan=live.plan,
+        direction=command.direction,
+        binding=binding,
+        attempt=command.attempt,
+        round=live.machine.cell(step).round,
+        epoch=live.record.epoch,
+        deadline_at=command.deadline_at,
+        transactional=_is_transactional(live, step, command.direction, binding),
+        input=live.input,
+        outputs={name: live.output(name) for name in binding.takes} if binding is not None else {},
+        output=live.output(step) if command.direction is Direction.COMPENSATE else None,
+        resources=tuple(live.resources.get(step, ())),
+        checkpoint=live.checkpoint_of(step),
+    )
+
+
+def _binding(plan: Plan, step: str, direction: Direction) -> Binding | None:
+    if step not in plan.steps:
+        return None
+    match direction:
+        case Direction.FORWARD:
+            return plan.forward(step)
+        case Direction.COMPENSATE:
+            return plan.compensation(step)
+        case _:
+            return plan.probe(step)
+
+
+def _is_transactional(live: LiveRun, step: str, direction: Direction, binding: Binding | None) -> bool:
+    if binding is None:
+        return False
+    node = live.graph.nodes[live.graph.index[step]]
+    return binding.wants_session or (node.transactional and direction is Direction.FORWARD)

@@ -1,0 +1,378 @@
+"""Carries attempts out: threads, one event loop for async steps, worker processes; each outcome goes back to the scheduler loop.
+
+The loop's thread launches, stops and counts; workers only tell. A step's own exception is an outcome, never an error of the worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pickle
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from provisioning_core.engine._attempts import Attempt, AttemptMessage, Done, Ended, Found, Key, Missed, Result, Sink, Stale
+from provisioning_core.engine._outcomes import Outcome, Polls, Raised, Returned, outcome_of, perform, perform_async
+from provisioning_core.engine._remote import ContextHere, answer_for, remote_work, work_without_words
+from provisioning_core.errors import LeaseLost, ProvisioningError
+from provisioning_core.executors import ProcessExecutor, ThreadExecutor, WorkerKilled
+from provisioning_core.model import (
+    ONCE,
+    Binding,
+    Completion,
+    Direction,
+    EncodingFault,
+    Resource,
+    ResourceRecord,
+    Vault,
+    mask_in,
+    secrets_in,
+)
+from provisioning_core.ports import Clock, Store, TransactionalAttempt
+
+_log = logging.getLogger("provisioning_core.engine")
+
+
+@dataclass(slots=True)
+class Running:
+    """An attempt that has not ended, and how to stop it."""
+
+    attempt: Attempt
+    sink: Sink
+    task: asyncio.Task[Any] | None = None
+    kill: Callable[[Any], Any] | None = None
+
+
+class Workshop:
+    """All attempts of one engine."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        vault: Vault | None,
+        executor: Executor | None,
+        max_workers: int,
+        tell: Callable[[AttemptMessage], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._vault = vault
+        self._executor = executor
+        self._threads = ThreadExecutor(max_workers)
+        self._async = _AsyncThread()
+        self._tell = tell
+        self._running: dict[Key, Running] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """Attempts that have not ended, given-up ones included: each still holds a worker."""
+        return len(self._running)
+
+    def launch(self, attempt: Attempt) -> None:
+        """Begin an attempt whose intent is recorded."""
+        running = Running(attempt, Sink(attempt, self._tell))
+        self._running[attempt.key] = running
+        binding = attempt.binding
+        try:
+            if binding is not None and binding.is_async and not self._is_remote:
+                self._begin_async(running, binding)
+            else:
+                self._executor_for(attempt, binding).submit(self._carry_out, running, binding)
+        except Exception as error:  # noqa: BLE001  an executor handed in may refuse for any reason; the run must learn of it
+            self._end(running, Raised(code="executor_refused", detail=f"{type(error).__name__}: {error}"))
+
+    def _begin_async(self, running: Running, binding: Binding) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
+            if task.cancelled():
+                self._end(running, Raised(code="cancelled", detail="Cancelled before it began."))
+
+        running.task = self._async.run(self._carry_out_async(running, binding), ended)
+
+    def stop(self, key: Key, *, kill: bool) -> None:
+        """Ask an attempt to end; ``kill`` ends it where the executor can."""
+        running = self._running.get(key)
+        if running is None:
+            return
+        running.sink.stop.set()
+        if running.task is not None:
+            self._async.cancel(running.task)
+        if kill and running.kill is not None:
+            running.kill(None)
+
+    def stop_run(self, run_id: str) -> None:
+        """Ask all attempts of a run to end."""
+        for key in [key for key in self._running if key.run_id == run_id]:
+            self.stop(key, kill=True)
+
+    def stop_all(self, *, kill: bool) -> None:
+        """Ask all to end."""
+        for key in list(self._running):
+            self.stop(key, kill=kill)
+
+    def forget(self, key: Key) -> None:
+        """An attempt has ended and its end was told."""
+        self._running.pop(key, None)
+
+    def close(self) -> None:
+        """Let the workers go. What is still under way goes on in its daemon thread and is told to nobody."""
+        self._threads.shutdown()
+        self._async.close()
+
+    # choosing where
+
+    @property
+    def _is_remote(self) -> bool:
+        return isinstance(self._executor, ProcessExecutor | ProcessPoolExecutor)
+
+    def _executor_for(self, attempt: Attempt, binding: Binding | None) -> Executor:
+        if self._executor is None or self._is_remote or binding is None or attempt.transactional:
+            return self._threads
+        return self._executor
+
+    # in a worker
+
+    def _carry_out(self, running: Running, binding: Binding | None) -> None:
+        try:
+            result = self._result(running, binding)
+        except BaseException as error:  # noqa: BLE001  our own fault; the run must still learn that the attempt ended
+            _log.exception("attempt %s broke", running.attempt.key)
+            result = Raised(code="internal_error", detail=f"{type(error).__name__}: {error}")
+        self._end(running, result)
+
+    async def _carry_out_async(self, running: Running, binding: Binding) -> None:
+        try:
+            materials = self._materials(running)
+            if isinstance(materials, Raised):
+                result: Result = materials
+            else:
+                arguments = materials.bind(binding, running.sink.context())
+                outcome = await perform_async(binding.fn, arguments, running.attempt.retry)
+                result = self._settle(running, outcome, materials)
+        except BaseException as error:  # noqa: BLE001  our own fault; the run must still learn that the attempt ended
+            _log.exception("attempt %s broke", running.attempt.key)
+            result = Raised(code="internal_error", detail=f"{type(error).__name__}: {error}")
+        self._end(running, result)
+
+    def _end(self, running: Running, result: Result) -> None:
+        self._tell(Ended(key=running.attempt.key, direction=running.attempt.direction, result=result))
+
+    def _result(self, running: Running, binding: Binding | None) -> Result:
+        if binding is None:
+            return _no_code(running.attempt)
+        materials = self._materials(running)
+        if isinstance(materials, Raised):
+            return materials
+        if running.attempt.transactional:
+            return self._in_transaction(running, binding, materials)
+        if self._is_remote:
+            return self._settle(running, self._remotely(running, binding, materials), materials)
+        arguments = materials.bind(binding, running.sink.context())
+        return self._settle(running, perform(binding.fn, arguments, running.attempt.retry), materials)
+
+    def _remotely(self, running: Running, binding: Binding, materials: _Materials) -> Outcome:
+        attempt = running.attempt
+        work = remote_work(attempt, materials.bind(binding, ContextHere()))
+        try:
+            if isinstance(self._executor, ProcessExecutor):
+                outcome: Outcome = self._executor.call(
+                    work, answer=answer_for(running.sink), begun=lambda kill: setattr(running, "kill", kill)
+                )
+                return outcome
+            assert self._executor is not None  # noqa: S101  _is_remote said so
+            return self._executor.submit(work_without_words, work).result()
+        except WorkerKilled as error:
+            return Raised(code="worker_killed", detail=str(error), interrupted=True)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            return Raised(code="not_picklable", detail=str(error), retryable=False, hint=_PICKLE_HINT)
+        except Exception as error:  # noqa: BLE001  a broken pool raises its own errors
+            return outcome_of(error, ONCE)
+        finally:
+            running.kill = None
+
+    def _in_transaction(self, running: Running, binding: Binding, materials: _Materials) -> Result:
+        """What the step writes and its completion are committed together, or not at all."""
+        attempt = running.attempt
+        try:
+            with self._store.transaction(attempt.key.run_id, attempt.epoch) as transaction:
+                result = self._perform_in(transaction, running, binding, materials)
+        except _RollBack as left:
+            return left.result
+        except LeaseLost:
+            return Stale()
+        except Exception as error:  # noqa: BLE001  flush and commit raise the database's own errors
+            return self._masked(outcome_of(error, attempt.retry), materials)
+        finally:
+            running.sink.write_along = None
+        if isinstance(result, Done) and attempt.direction is Direction.FORWARD:
+            return Done(output=result.output, is_completed=True)
+        return result
+
+    def _perform_in(self, transaction: TransactionalAttempt, running: Running, binding: Binding, materials: _Materials) -> Result:
+        attempt = running.attempt
+        running.sink.write_along = lambda resource: transaction.record([self._entry(attempt, resource)])
+        arguments = materials.bind(binding, running.sink.context(), transaction.session)
+        result = self._settle(running, perform(binding.fn, arguments, attempt.retry), materials)
+        if isinstance(result, Raised | Polls):
+            raise _RollBack(result)
+        if isinstance(result, Done) and attempt.direction is Direction.FORWARD:
+            transaction.complete(Completion(step=attempt.key.step, token=attempt.key.token, output=result.output))
+        return result
+
+    def _entry(self, attempt: Attempt, resource: Resource) -> ResourceRecord:
+        return ResourceRecord(
+            step=attempt.key.step,
+            kind=resource.kind,
+            id=resource.id,
+            details=resource.details,
+            attempt=attempt.attempt,
+            token=attempt.key.token,
+            at=self._clock.now(),
+        )
+
+    # values in and out
+
+    def _materials(self, running: Running) -> _Materials | Raised:
+        attempt, plan = running.attempt, running.attempt.plan
+        run_id, step = attempt.key.run_id, attempt.key.step
+        try:
+            outputs = {
+                name: plan.codec(name).decode(text, vault=self._vault, bound_to=f"{run_id}/{name}")
+                for name, text in attempt.outputs.items()
+                if text is not None
+            }
+            output = None
+            if attempt.output is not None:
+                output = plan.codec(step).decode(attempt.output, vault=self._vault, bound_to=f"{run_id}/{step}")
+            given = plan.input_codec.decode(attempt.input, vault=self._vault, bound_to=f"{run_id}/input")
+        except ProvisioningError as error:
+            return Raised(code=error.code, detail=error.message, hint=error.hint, retryable=False)
+        except ValueError as error:
+            detail = f"{type(error).__name__}: what was stored does not fit the code's types any more"
+            return Raised(code="unreadable", detail=detail, retryable=False)
+        return _Materials(input=given, outputs=outputs, output=output)
+
+    def _settle(self, running: Running, outcome: Outcome, materials: _Materials) -> Result:
+        if not isinstance(outcome, Returned):
+            return self._masked(outcome, materials)
+        attempt = running.attempt
+        if attempt.direction is Direction.COMPENSATE:
+            return Done()
+        codec = attempt.plan.codec(attempt.key.step)
+        value = outcome.value
+        if attempt.direction is Direction.PROBE:
+            if value is None or (value is False and codec.annotation is type(None)):
+                return Missed()
+            value = None if codec.annotation is type(None) else value
+        try:
+            text = codec.encode(value, vault=self._vault, bound_to=f"{attempt.key.run_id}/{attempt.key.step}")
+        except EncodingFault as fault:
+            hint = "Mend what the step returns, or its return annotation; then retry."
+            return Raised(code="invalid_output", detail=f"The output is refused: {fault}", hint=hint, retryable=False)
+        return Done(output=text) if attempt.direction is Direction.FORWARD else Found(output=text)
+
+    def _masked(self, outcome: Raised | Polls | Outcome, materials: _Materials) -> Result:
+        """Secrets that are known must not get into what is stored of a failure."""
+        assert not isinstance(outcome, Returned)  # noqa: S101  both callers have looked
+        secrets = materials.secrets()
+        if isinstance(outcome, Polls):
+            return Polls(after=outcome.after, message=mask_in(outcome.message, secrets))
+        return Raised(
+            code=outcome.code,
+            detail=mask_in(outcome.detail, secrets),
+            traceback=mask_in(outcome.traceback, secrets),
+            user_message=None if outcome.user_message is None else mask_in(outcome.user_message, secrets),
+            hint=outcome.hint,
+            retryable=outcome.retryable,
+            retry_after=outcome.retry_after,
+            interrupted=outcome.interrupted,
+        )
+
+
+_PICKLE_HINT = "On worker processes a step must stand at the top level of a module, and its arguments and output must be picklable."
+
+
+class _RollBack(Exception):
+    """Leaves a transaction without committing it."""
+
+    def __init__(self, result: Raised | Polls) -> None:
+        super().__init__()
+        self.result = result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Materials:
+    """The typed values of one attempt."""
+
+    input: Any
+    outputs: Mapping[str, Any]
+    output: Any
+
+    def bind(self, binding: Binding, context: Any, session: Any = None) -> dict[str, Any]:
+        return binding.arguments(input=self.input, context=context, outputs=self.outputs, session=session, output=self.output)
+
+    def secrets(self) -> list[str]:
+        return [secret for value in (self.input, self.output, *self.outputs.values()) for secret in secrets_in(value)]
+
+
+def _no_code(attempt: Attempt) -> Raised:
+    what = {Direction.FORWARD: "", Direction.COMPENSATE: "compensation of ", Direction.PROBE: "probe of "}[attempt.direction]
+    return Raised(
+        code="no_code",
+        detail=f"The code of this process has no {what}step {attempt.key.step!r}.",
+        hint="Deploy the code that has it, or settle the step by hand.",
+        retryable=False,
+    )
+
+
+class _AsyncThread:
+    """One event loop, in a thread of its own that begins when the first async step does."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+
+    def run(self, work: Coroutine[Any, Any, None], ended: Callable[[asyncio.Task[None]], None]) -> asyncio.Task[None]:
+        loop = self._started()
+        begun: Future[asyncio.Task[None]] = Future()
+
+        def begin() -> None:
+            task = loop.create_task(work)
+            task.add_done_callback(ended)
+            begun.set_result(task)
+
+        loop.call_soon_threadsafe(begin)
+        return begun.result()
+
+    def cancel(self, task: asyncio.Task[Any]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(task.cancel)
+
+    def close(self) -> None:
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.stop)
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._serve, args=(self._loop,), name="provisioning-async", daemon=True).start()
+            return self._loop
+
+    @staticmethod
+    def _serve(loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+        finally:
+            left = asyncio.all_tasks(loop)
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            loop.close()

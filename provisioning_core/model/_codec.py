@@ -1,0 +1,215 @@
+"""Values in and out of the store: validated strictly, as canonical JSON, secrets sealed.
+
+``json`` lets NaN, lone surrogates and NUL through, and pydantic turns NaN into null and keys of any type into strings without a word;
+so the value is walked before it is trusted, and every refusal names the path and never shows the value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from provisioning_core.errors import ProvisioningError
+from provisioning_core.model._secrets import Vault
+from provisioning_core.model._views import MASK
+
+MAX_BYTES = 1024 * 1024
+"""The largest value that is stored, as JSON."""
+MAX_DEPTH = 100
+"""The deepest nesting that is stored."""
+
+_SECRET = "$secret"  # noqa: S105  a marker, not a secret
+_Seal = Callable[[str, str], str]
+
+
+class EncodingFault(ValueError):
+    """A value can't be stored; ``path`` says where (``$.rows[3].name``), ``problem`` why."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return EncodingFault, (self.path, self.problem)
+
+
+class Codec:
+    """Knows how to store values of one type."""
+
+    def __init__(self, annotation: Any) -> None:
+        self.annotation = type(None) if annotation is None else annotation
+        self._adapter: TypeAdapter[Any] = TypeAdapter(self.annotation)
+        self.schema: dict[str, Any] = self._adapter.json_schema()
+        """JSON schema of the type."""
+        text = json.dumps(self.schema, sort_keys=True)
+        self.has_secrets = '"writeOnly": true' in text or '"format": "password"' in text
+        self.schema_digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        """Equal digests read each other's values."""
+
+    def encode(self, value: Any, *, vault: Vault | None = None, bound_to: str = "") -> str:
+        """The value as canonical JSON text, secrets sealed. Raises EncodingFault."""
+
+        def seal(plain: str, path: str) -> str:
+            if vault is None:
+                raise EncodingFault(path, "a secret, and the engine has no key to encrypt it with")
+            return vault.seal(plain.encode(), f"{bound_to}{path}")
+
+        text = self._text(value, seal)
+        if len(text.encode()) > MAX_BYTES:
+            raise EncodingFault("$", f"{len(text.encode()):,} bytes as JSON; {MAX_BYTES:,} are allowed")
+        return text
+
+    def decode(self, text: str, *, vault: Vault | None = None, bound_to: str = "") -> Any:
+        """The typed value. Raises ProvisioningError when a secret can't be opened, ValueError when the text does not fit the type."""
+        if _SECRET not in text:
+            return self._adapter.validate_json(text)
+
+        def unseal(sealed: str, path: str) -> str:
+            if vault is None:
+                hint = "Give the engine the secrets_key= that the run was started with."
+                raise ProvisioningError("a secret can't be read without its key.", code="secret_key_missing", hint=hint)
+            return vault.open(sealed, f"{bound_to}{path}").decode()
+
+        return self._adapter.validate_json(json.dumps(_replaced(json.loads(text), unseal)))
+
+    def validate(self, value: Any) -> Any:
+        """A value that came from outside, typed. Raises pydantic's ValidationError, or EncodingFault."""
+        if isinstance(value, BaseModel) or not _is_json_like(value):
+            return self._adapter.validate_python(value)
+        _check(value)
+        return self._adapter.validate_json(json.dumps(value))
+
+    def digest(self, value: Any, *, vault: Vault | None = None) -> str:
+        """Tells equal values from different ones without giving them away."""
+        document = json.loads(self._text(value, lambda plain, _: plain))
+        data = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+        return vault.mac(data) if vault is not None and self.has_secrets else hashlib.sha256(data).hexdigest()
+
+    def _text(self, value: Any, seal: _Seal) -> str:
+        plain = self._dumped(value)
+        _check(plain)
+        return json.dumps(self._sealed(plain, seal), ensure_ascii=False, separators=(",", ":"))
+
+    def _dumped(self, value: Any) -> Any:
+        try:
+            self._adapter.validate_python(value, strict=True)
+            return self._adapter.dump_python(value, by_alias=True, round_trip=True, warnings="error")
+        except ValidationError as error:
+            raise _misfit(error) from None
+        except PydanticSerializationError as error:
+            raise EncodingFault("$", "its type is not the declared one, or it is circular") from error
+        except (RecursionError, ValueError) as error:
+            raise EncodingFault("$", "circular, or nested too deeply") from error
+
+    def _sealed(self, plain: Any, seal: _Seal) -> Any:
+        """JSON values only: leaves as pydantic writes them, secrets sealed, look-alikes of sealed secrets escaped."""
+
+        def leaf(value: Any, path: str) -> Any:
+            if isinstance(value, SecretStr | SecretBytes):
+                if not self.has_secrets:
+                    raise EncodingFault(path, "a secret where the annotation names none; annotate it as SecretStr")
+                secret = value.get_secret_value()
+                return {_SECRET: seal(secret if isinstance(secret, str) else secret.decode(), path)}
+            try:
+                return to_jsonable_python(value)
+            except (PydanticSerializationError, UnicodeDecodeError, ValueError):
+                raise EncodingFault(path, f"a value of type {type(value).__name__} can't be stored as JSON") from None
+
+        return _mapped(plain, leaf, lambda key: f"${key}" if _is_marker(key) else key)
+
+
+def masked(text: str | None) -> Any:
+    """A stored value as callers may see it: every secret shown as ``**********``."""
+    if text is None:
+        return None
+    value = json.loads(text)
+    return _replaced(value, lambda sealed, path: MASK) if _SECRET in text else value  # noqa: ARG005
+
+
+def _misfit(error: ValidationError) -> EncodingFault:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return EncodingFault(_path(first["loc"]), f"does not fit the declared type: {first['type'].replace('_', ' ')}{more}")
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return "$" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+
+
+def _is_json_like(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float | bool | list | dict)
+
+
+def _children(value: Any, path: str) -> Iterator[tuple[Any, str]]:
+    if isinstance(value, Mapping):
+        for key, child in value.items():
+            yield child, f"{path}.{key}"
+    elif isinstance(value, list | tuple | set | frozenset):
+        for number, child in enumerate(value):
+            yield child, f"{path}[{number}]"
+
+
+def _check(value: Any) -> None:
+    """Refuse what would be changed in silence on its way through JSON. No recursion: the depth is what is checked."""
+    todo: list[tuple[Any, str, int]] = [(value, "$", 0)]
+    while todo:
+        item, path, depth = todo.pop()
+        if depth > MAX_DEPTH:
+            raise EncodingFault("$", f"nested deeper than {MAX_DEPTH} levels")
+        if isinstance(item, float) and not math.isfinite(item):
+            raise EncodingFault(path, f"{item} is no JSON number")
+        if isinstance(item, str):
+            _check_text(item, path)
+        if isinstance(item, Mapping):
+            _check_keys(item, path)
+        todo.extend((child, where, depth + 1) for child, where in _children(item, path))
+
+
+def _check_text(text: str, path: str) -> None:
+    if "\x00" in text:
+        raise EncodingFault(path, "a text with a NUL character")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise EncodingFault(path, "a text with half a surrogate pair") from None
+
+
+def _check_keys(mapping: Mapping[Any, Any], path: str) -> None:
+    for key in mapping:
+        if not isinstance(key, str):
+            raise EncodingFault(path, f"a key of type {type(key).__name__}; JSON's keys are texts")
+        _check_text(key, path)
+
+
+def _is_marker(key: str) -> bool:
+    return key.endswith("secret") and key.startswith("$") and key.lstrip("$") == "secret"
+
+
+def _mapped(value: Any, leaf: Callable[[Any, str], Any], rename: Callable[[str], str], path: str = "$") -> Any:
+    """The same tree with other leaves and keys; at most MAX_DEPTH deep."""
+    if isinstance(value, Mapping):
+        return {rename(str(key)): _mapped(child, leaf, rename, f"{path}.{key}") for key, child in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_mapped(child, leaf, rename, f"{path}[{number}]") for number, child in enumerate(value)]
+    return leaf(value, path)
+
+
+def _replaced(value: Any, unseal: Callable[[str, str], str], path: str = "$") -> Any:
+    """Sealed secrets replaced, escaped look-alikes restored."""
+    if isinstance(value, dict):
+        if len(value) == 1 and isinstance(sealed := value.get(_SECRET), str):
+            return unseal(sealed, path)
+        return {
+            (name := key[1:] if _is_marker(key) else key): _replaced(child, unseal, f"{path}.{name}") for key, child in value.items()
+        }
+    if isinstance(value, list):
+        return [_replaced(child, unseal, f"{path}[{number}]") for number, child in enumerate(value)]
+    return value

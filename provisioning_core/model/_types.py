@@ -1,0 +1,116 @@
+"""What a function's annotations say, also where they are written as strings and name what is local to another function."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Union, get_args, get_origin
+
+
+class Unreadable(Exception):
+    """An annotation names something that can't be found."""
+
+
+def caller_names(depth: int) -> dict[str, Any]:
+    """The local names of the frame ``depth`` calls up: where a step is declared inside a function."""
+    frame = sys._getframe(depth)  # noqa: SLF001  there is no public way to the caller's locals but inspect's slower one
+    return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
+
+
+def annotations_of(fn: Callable[..., Any], local_names: Mapping[str, Any]) -> dict[str, Any]:
+    """The function's annotations, resolved, ``Annotated`` kept. Raises Unreadable."""
+    plain = inspect.unwrap(fn)
+    try:
+        return typing.get_type_hints(plain, localns=dict(local_names) or None, include_extras=True)
+    except NameError as error:
+        raise Unreadable(f"{error.name!r} can't be found") from error
+    except Exception as error:
+        raise Unreadable(f"{type(error).__name__}: {error}") from error
+
+
+def unwrapped(annotation: Any) -> Any:
+    """The type inside ``Annotated``."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, types.UnionType)
+
+
+def accepts_none(annotation: Any) -> bool:
+    """Whether None fits."""
+    plain = unwrapped(annotation)
+    if plain in (Any, None, type(None), object):
+        return True
+    return is_union(plain) and any(accepts_none(member) for member in get_args(plain))
+
+
+def without_none(annotation: Any) -> Any:
+    """``T`` of ``T | None``."""
+    plain = unwrapped(annotation)
+    if not is_union(plain):
+        return plain
+    members = [member for member in get_args(plain) if member is not type(None)]
+    return functools.reduce(operator.or_, members) if members else type(None)
+
+
+def fits(given: Any, wanted: Any) -> bool:
+    """Whether a value annotated ``given`` can be handed to a parameter annotated ``wanted``; True when that can't be told."""
+    given, wanted = unwrapped(given), unwrapped(wanted)
+    if wanted in (Any, object, inspect.Parameter.empty) or given is Any or given == wanted:
+        return True
+    if isinstance(given, typing.TypeVar) or isinstance(wanted, typing.TypeVar):
+        return True
+    if is_union(given):
+        return all(fits(member, wanted) for member in get_args(given))
+    if is_union(wanted):
+        return any(fits(given, member) for member in get_args(wanted))
+    return _classes_fit(given, wanted)
+
+
+def _classes_fit(given: Any, wanted: Any) -> bool:
+    given_class, wanted_class = get_origin(given) or given, get_origin(wanted) or wanted
+    if given is None or wanted is None:
+        return given in (None, type(None)) and wanted in (None, type(None))
+    if not isinstance(given_class, type) or not isinstance(wanted_class, type):
+        return True
+    if wanted_class is float and given_class is int:
+        return True
+    if not _is_subclass(given_class, wanted_class):
+        return False
+    pairs = zip(get_args(given), get_args(wanted), strict=False)
+    same_shape = len(get_args(given)) == len(get_args(wanted))
+    return not same_shape or all(fits(left, right) for left, right in pairs if left is not ... and right is not ...)
+
+
+def _is_subclass(given: type, wanted: type) -> bool:
+    try:
+        return issubclass(given, wanted)
+    except TypeError:
+        return True
+
+
+def is_session(annotation: Any) -> bool:
+    """Whether it is SQLAlchemy's ``Session``; told by name, so that nothing is imported."""
+    plain = unwrapped(annotation)
+    return isinstance(plain, type) and any(_is_sqlalchemy(base, "Session") for base in plain.__mro__)
+
+
+def is_async_session(annotation: Any) -> bool:
+    plain = unwrapped(annotation)
+    return isinstance(plain, type) and any(_is_sqlalchemy(base, "AsyncSession") for base in plain.__mro__)
+
+
+def _is_sqlalchemy(cls: type, name: str) -> bool:
+    return cls.__name__ == name and cls.__module__.startswith("sqlalchemy.")
+
+
+def shown(annotation: Any) -> str:
+    """An annotation as people write it."""
+    plain = unwrapped(annotation)
+    return plain.__name__ if isinstance(plain, type) and not get_args(plain) else str(plain).replace("typing.", "")
