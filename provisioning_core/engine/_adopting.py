@@ -10,12 +10,13 @@ from provisioning_core.engine._live import LiveRun
 from provisioning_core.errors import Difference, PlanChanged
 from provisioning_core.model import Node, Plan, PlanGraph, RunSnapshot, StepRecord, StepStatus, Vault
 
+_GOING_BACK = (StepStatus.COMPENSATING, StepStatus.COMPENSATION_FAILED)
 _UNTOUCHED = (StepStatus.PENDING, StepStatus.BLOCKED, StepStatus.CANCELLED, StepStatus.COMPENSATED)
 
 
 def differences(plan: Plan, snapshot: RunSnapshot) -> list[Difference]:
     """What changed since the run was started; empty when nothing did."""
-    if plan.graph.fingerprint == snapshot.graph.fingerprint:
+    if plan.graph.fingerprint == snapshot.graph.code_fingerprint:
         return []
     finished = {name for name, step in snapshot.steps.items() if _is_finished(step)}
     return plan.differences(snapshot.graph, finished)
@@ -27,7 +28,7 @@ def adopt(live: LiveRun, vault: Vault | None, at: float, *, accept: bool) -> boo
     False when the run already goes by it.
     """
     plan = live.plan
-    if plan.graph.fingerprint == live.fingerprint:
+    if plan.graph.fingerprint == live.graph.code_fingerprint:
         return False
     snapshot = live.snapshot()
     found = differences(plan, snapshot)
@@ -80,5 +81,8 @@ def _merged(plan: Plan, snapshot: RunSnapshot) -> tuple[PlanGraph, dict[str, Ste
         if node.name in plan.graph.index or step is None or not step.effect:
             continue
         retired.append(replace(node, needs=(), tolerates=(), retired=True, has_probe=False, conditional=False))
-        kept[node.name] = replace(step, status=StepStatus.SKIPPED, skip_reason="retired", live=None, zombie=False)
+        if step.status not in _GOING_BACK:
+            kept[node.name] = replace(step, status=StepStatus.SKIPPED, skip_reason="retired", live=None, zombie=False)
+        else:
+            kept[node.name] = step
     return plan.graph.with_nodes([*plan.graph.nodes, *retired]) if retired else plan.graph, kept

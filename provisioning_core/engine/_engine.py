@@ -91,6 +91,7 @@ class Engine:
         self._waiters = Waiters()
         self._lock = threading.Lock()
         self._is_prepared = False
+        self._is_closed = False
         self._running: RunningEngine | None = None
 
     # opening and closing
@@ -105,20 +106,30 @@ class Engine:
     def open(self) -> None:
         """Make the store ready and, if this engine works, begin to work. Done by itself at first use."""
         with self._lock:
-            if not self._is_prepared:
-                self.store.prepare()
-                self._is_prepared = True
-            if self._settings.work and self._running is None:
-                self._running = RunningEngine(self._settings, self._plans, self._vault, self._clock, self._waiters)
+            self._is_closed = False
+            self._begin()
+
+    def _ready(self) -> None:
+        """Open at first use. An engine that was closed reads and records, but does not begin to work again by itself."""
+        with self._lock:
+            self._begin()
+
+    def _begin(self) -> None:
+        if not self._is_prepared:
+            self.store.prepare()
+            self._is_prepared = True
+        if self._settings.work and self._running is None and not self._is_closed:
+            self._running = RunningEngine(self._settings, self._plans, self._vault, self._clock, self._waiters)
 
     def close(self, timeout: float = 10.0) -> None:
         """Start nothing more, give running steps ``timeout`` seconds to end, then ask them to; let go of the runs and of the store.
 
-        A run that is not finished goes on when an engine is opened on the store again.
+        A run that is not finished goes on when an engine is opened on the store again. A closed engine can still be asked and told,
+        as one with ``work=False``; :meth:`open` lets it work again.
         """
         with self._lock:
             running, self._running = self._running, None
-            was_open, self._is_prepared = self._is_prepared, False
+            was_open, self._is_prepared, self._is_closed = self._is_prepared, False, True
         if running is not None:
             running.close(timeout)
         if was_open and (running is None or not running.is_anything_alive):
@@ -159,7 +170,7 @@ class Engine:
         The same plan and input while a run is active, or the same idempotency key, gives back that run. Raises InvalidInput,
         NotFound (no such plan), Conflict (something else is there; ``again=True`` provisions a provisioned subject anew).
         """
-        self.open()
+        self._ready()
         chosen = self.plan(plan if isinstance(plan, str) else plan.name)
         run_id = uuid.uuid4().hex
         given = self._arguments.input(chosen, run_id, input)
@@ -351,7 +362,7 @@ class Engine:
 
     def preview(self, plan: str | Plan, input: Any = None) -> Preview:  # noqa: A002  the contract's word
         """What a run would do, without running anything; durations from past runs."""
-        self.open()
+        self._ready()
         chosen = self.plan(plan if isinstance(plan, str) else plan.name)
         return chosen.preview(input, durations=self.store.durations(chosen.name))
 
@@ -400,7 +411,7 @@ class Engine:
         limit: int = 50,
     ) -> RunPage:
         """One page of runs, newest first; at most 1,000. Raises InvalidInput for a cursor that is none."""
-        self.open()
+        self._ready()
         wanted = (status,) if isinstance(status, str) else tuple(status or ())
         where = RunFilter(status=tuple(str(each).upper() for each in wanted), plan=plan, subject=subject)
         page = self.store.runs(where, limit=min(max(limit, 1), _LONGEST_PAGE), cursor=cursor)
@@ -423,12 +434,12 @@ class Engine:
 
     def counts(self) -> Mapping[str, int]:
         """How many runs there are of each status."""
-        self.open()
+        self._ready()
         return self.store.counts()
 
     def check(self) -> None:
         """Raise StoreUnavailable or SchemaMismatch when the store can't be worked with."""
-        self.open()
+        self._ready()
         self.store.counts()
 
     def drawing(
@@ -443,11 +454,11 @@ class Engine:
         return self._arguments.draw(snapshot.graph, step_statuses(snapshot), format)
 
     def _opened(self, run_id: str) -> str:
-        self.open()
+        self._ready()
         return run_id
 
     def _find(self, subject: str | None, run_id: str | None) -> RunRecord:
-        self.open()
+        self._ready()
         if run_id is not None:
             return self.store.load(run_id).run
         if subject is None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from provisioning_core.engine import _wording
-from provisioning_core.machine import Command, Decision, Machine, MachineEvent, Note, RunMoved, StepMoved
+from provisioning_core.machine import Command, Decision, Machine, MachineEvent, Note, RunMoved, StepMoved, TakenUp
 from provisioning_core.machine import Launch as LaunchCommand
 from provisioning_core.model import (
     Completion,
@@ -56,6 +56,7 @@ class LiveRun:
         self._attention = snapshot.run.attention
         self._progress = snapshot.run.progress
         self._seq = snapshot.run.seq
+        self._is_taken_up = False
         self.machine = self._build(snapshot.graph, snapshot.steps)
         self._forget_pending()
 
@@ -90,11 +91,6 @@ class LiveRun:
         return self.machine.status
 
     @property
-    def fingerprint(self) -> str:
-        """Of the graph it goes by now."""
-        return self.graph.fingerprint
-
-    @property
     def attention(self) -> ErrorInfo | None:
         """Why it was set aside, if it was."""
         return self._attention
@@ -106,12 +102,13 @@ class LiveRun:
 
     @property
     def stays(self) -> bool:
-        """Whether the engine must keep it: it moves, something of it is alive, or its timer is near."""
-        return self.status.moves or self.machine.live > 0
+        """Whether the engine must keep it: it moves, or something of it is alive."""
+        moves = self.status.moves and self._attention is None
+        return self._is_taken_up and (moves or self.machine.live > 0)
 
     def stays_until(self, now: float) -> bool:
         """The same, with timers."""
-        timer = self.machine.next_timer_at if self.status is RunStatus.WAITING else None
+        timer = self.machine.next_timer_at if self.status is RunStatus.WAITING and self._is_taken_up else None
         return self.stays or (timer is not None and timer < now + _KEPT_WAITING)
 
     @property
@@ -156,6 +153,7 @@ class LiveRun:
         ``first`` is called when the event was accepted, before its consequences enter the history.
         """
         decision = self.machine.handle(event)
+        self._is_taken_up = self._is_taken_up or (isinstance(event, TakenUp) and not event.only_look)
         if first is not None:
             first()
         for move in decision.moves:
@@ -355,6 +353,8 @@ class LiveRun:
     def _runnable_at(self, at: float) -> float | None:
         if self._attention is not None:
             return None
+        if not self._is_taken_up:
+            return self.record.runnable_at
         if self.status.moves:
             return self.record.runnable_at or at
         return self.machine.next_timer_at if self.status is RunStatus.WAITING else None

@@ -210,8 +210,8 @@ class Loop:
 
     # runs come and go
 
-    def _open(self, snapshot: RunSnapshot) -> LiveRun | None:
-        """Take a run that this engine owns into memory, and up."""
+    def _open(self, snapshot: RunSnapshot, asked: RequestRecord | None = None) -> LiveRun | None:
+        """Take a run that this engine owns into memory, and up; ``asked`` is the verb for which it was claimed."""
         try:
             live = LiveRun(self._plans[snapshot.run.plan], snapshot)
         except Exception as error:  # noqa: BLE001  whatever is wrong with one run must not stop the others
@@ -225,16 +225,18 @@ class Loop:
             live.set_attention(_wording.attention("kills_its_engine", _KILLS.format(snapshot.run.takeovers), self._clock.now()))
             self._roster.touch(live)
         else:
-            self._guarded(live, self._take_up, live, snapshot)
+            self._guarded(live, self._take_up, live, snapshot, asked)
         return self._roster.get(live.id)
 
-    def _take_up(self, live: LiveRun, snapshot: RunSnapshot) -> None:
+    def _take_up(self, live: LiveRun, snapshot: RunSnapshot, asked: RequestRecord | None) -> None:
         at = self._clock.now()
+        verbs = [request.verb for request in (*snapshot.requests, *([asked] if asked else []))]
         if live.status.moves or live.status is RunStatus.WAITING:
             try:
-                adopt(live, self._vault, at, accept=any(each.verb == "adopt_plan" for each in snapshot.requests))
+                adopt(live, self._vault, at, accept="adopt_plan" in verbs)
             except PlanChanged as changed:
-                self._stop_for_changed_plan(live, changed, at)
+                if asked is None:
+                    self._stop_for_changed_plan(live, changed, at)
                 return
         take_up(live, at, random.random())  # noqa: S311  jitter
         for request in snapshot.requests:
@@ -272,27 +274,29 @@ class Loop:
     # verbs
 
     def _take_verb(self, posted: VerbPosted) -> None:
+        live = self._roster.get(posted.request.run_id)
+        was_here = live is not None
         try:
-            live = self._roster.get(posted.request.run_id) or self._claim_for(posted)
+            live = live or self._claim_for(posted)
             if live is None:
                 posted.done.set_result(False)
                 return
             carry_out(live, posted.request, self._clock.now(), self._vault)
         except ProvisioningError as error:
             posted.done.set_exception(error)
-            if (live := self._roster.get(posted.request.run_id)) is not None:
+            if live is not None and not was_here:
                 live.hurry()
                 self._roster.touch(live)
         except Exception as error:  # noqa: BLE001  an invariant broke: the run is set aside, the caller learns of it
             posted.done.set_exception(error)
-            if (live := self._roster.get(posted.request.run_id)) is not None:
+            if live is not None:
                 self._guarded(live, _raise, error)
         else:
             self._wait_for_commit(live, posted)
 
     def _claim_for(self, posted: VerbPosted) -> LiveRun | None:
         snapshot = self._store.claim_run(self._me.id, posted.request.run_id, dead=self._dead_engines())
-        return None if snapshot is None else self._open(snapshot)
+        return None if snapshot is None else self._open(snapshot, posted.request)
 
     def _carry_out_recorded(self, live: LiveRun, request: RequestRecord) -> None:
         at = self._clock.now()

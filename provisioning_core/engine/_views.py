@@ -64,7 +64,7 @@ def allowed_actions(snapshot: RunSnapshot, plan: Plan | None) -> tuple[str, ...]
     allowed = machine.allowed_actions()
     if snapshot.run.attention is not None and snapshot.run.status.moves and "continue" not in allowed:
         allowed = ("continue", *allowed)
-    is_changed = plan is not None and plan.graph.fingerprint != snapshot.run.fingerprint
+    is_changed = plan is not None and plan.graph.fingerprint != snapshot.graph.code_fingerprint
     return (*allowed, "adopt_plan") if is_changed and not _is_over(snapshot.run) else allowed
 
 

@@ -155,4 +155,5 @@ class Back:
         cell = self._board.cells[i]
         if cell.live is None and cell.next_attempt_at is not None and cell.next_attempt_at <= at:
             cell.next_attempt_at = None
+            self._board.touch(i)
             self.look_at([i], at)

@@ -88,6 +88,13 @@ class PlanGraph:
         """SHA-256 of everything above: equal fingerprints are equal plans."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
+    @cached_property
+    def code_fingerprint(self) -> str:
+        """The fingerprint of the code's part: steps that a run keeps although the code lost them are left out."""
+        if not any(node.retired for node in self.nodes):
+            return self.fingerprint
+        return self.with_nodes(node for node in self.nodes if not node.retired).fingerprint
+
     def to_json(self) -> str:
         """As canonical JSON, for the store."""
         nodes = [_node_to_dict(node) for node in self.nodes]
