@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types imports unit thorough mutations docs clean
+.PHONY: demo test check lint types imports unit thorough simulate mutations docs clean
 
 # The main job: a tenant provisioned before your eyes, then one that fails and is rolled back.
 demo: $(VENV)/.examples
@@ -30,7 +30,12 @@ unit:
 
 # Longer searches of the same properties.
 thorough: $(VENV)/.dev
-	PROVISIONING_THOROUGH=1 $(BIN)/python -m pytest tests/properties --timeout 3600
+	PROVISIONING_THOROUGH=1 $(BIN)/python -m pytest tests/properties tests/matrix --timeout 3600
+
+# Many stories of engines, faults and people in virtual time; one that fails says how to have it again.
+SEEDS ?= 0-50000
+simulate: $(VENV)/.dev
+	$(BIN)/python tools/simulate.py --seeds $(SEEDS)
 
 # Breaks the machine on purpose, many times, and sees that the tests notice each.
 mutations: $(VENV)/.dev
@@ -39,6 +44,7 @@ mutations: $(VENV)/.dev
 # Writes the pages that are generated.
 docs: $(VENV)/.dev
 	$(BIN)/python tools/states.py
+	$(BIN)/python tools/invariants.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed; name one: make PYTHON=python3.12")'

@@ -139,10 +139,27 @@ class LeaseLost(ProvisioningError):
 
 
 class StoreUnavailable(ProvisioningError):
-    """The store can't be reached, so nothing was recorded."""
+    """The store can't be reached, so nothing was recorded.
+
+    ``is_unknown``: the answer to a commit was lost, so it may have been recorded all the same. ``is_transient``: nothing was
+    recorded, and the same call is worth another try at once (a deadlock, a connection that had been cut).
+    """
 
     default_code = "store_unavailable"
     default_hint = "Nothing is lost. Try again when the store is back."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        code: str | None = None,
+        hint: str | None = None,
+        is_unknown: bool = False,
+        is_transient: bool = False,
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.is_unknown = is_unknown
+        self.is_transient = is_transient and not is_unknown
 
 
 class SchemaMismatch(ProvisioningError):

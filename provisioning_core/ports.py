@@ -5,6 +5,7 @@ A store loads and saves; it never decides. All times that go in or out are secon
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 from provisioning_core.model import (
     Completion,
     EngineRecord,
+    ErrorInfo,
     Event,
     EventRecord,
     PlanGraph,
@@ -24,6 +26,7 @@ from provisioning_core.model import (
     RunStatus,
     StatusChange,
     StepRecord,
+    UnreadableRun,
 )
 
 StatusHook = Callable[[StatusChange, Any], None]
@@ -34,8 +37,24 @@ class Clock(Protocol):
     """Tells the time."""
 
     def now(self) -> float:
-        """Seconds since the epoch (UTC)."""
+        """Seconds since the epoch (UTC). May jump when somebody sets the clock."""
         ...
+
+    def monotonic(self) -> float:
+        """Seconds since some moment in the past; never goes back."""
+        ...
+
+
+class SystemClock:
+    """The system's clocks."""
+
+    def now(self) -> float:
+        """Seconds since the epoch (UTC)."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds since some moment in the past."""
+        return time.monotonic()
 
 
 class Observer(Protocol):
@@ -94,11 +113,13 @@ class RunHead:
     version: int
     has_requests: bool = False
     """Whether verbs wait to be carried out."""
+    is_set_aside: bool = False
+    """Whether the engine stopped the run and asks for a person's attention."""
 
     @property
     def is_resting(self) -> bool:
         """Whether nothing moves, and nothing is about to."""
-        return not RunStatus(self.status).moves and not self.has_requests
+        return (not RunStatus(self.status).moves or self.is_set_aside) and not self.has_requests
 
 
 class TransactionalAttempt(Protocol):
@@ -161,22 +182,33 @@ class Store(Protocol):
         """All rows, expired ones too."""
         ...
 
+    def bury(self, engine_ids: Collection[str]) -> None:
+        """Remove the rows of those of these engines whose time has run out: nothing that they began is alive any more.
+
+        An engine without a row has ended. What it still owns can be claimed, and counts as taken over.
+        """
+        ...
+
     def claim(
         self, engine_id: str, *, plans: Collection[str], now: float, limit: int, dead: Collection[str] = ()
-    ) -> list[RunSnapshot]:
+    ) -> Sequence[RunSnapshot | UnreadableRun]:
         """Take runs of these plans whose ``runnable_at`` has come (≤ now) and that have no living owner.
 
         An owner lives while its row exists, has not expired by the store's clock and its id is not in ``dead``.
         Each taken run gets ``owner=engine_id`` and ``epoch + 1``; ``takeovers + 1`` if it had an owner. Oldest ``runnable_at`` first.
-        Two engines never get the same run.
+        Two engines never get the same run. One that can't be read is taken too, and does not stop the others.
         """
         ...
 
-    def claim_run(self, engine_id: str, run_id: str, *, dead: Collection[str] = ()) -> RunSnapshot | None:
+    def claim_run(self, engine_id: str, run_id: str, *, dead: Collection[str] = ()) -> RunSnapshot | UnreadableRun | None:
         """Take this run whatever its ``runnable_at``, by the same rule; None when it has a living owner.
 
         A run that ``engine_id`` already owns is given again with its epoch raised. Raises NotFound.
         """
+        ...
+
+    def owned(self, engine_id: str) -> list[str]:
+        """Ids of the runs that this engine owns."""
         ...
 
     # writing
@@ -196,6 +228,13 @@ class Store(Protocol):
         Changes of runs whose epoch or owner is not the change's are left out whole; their run ids are returned. Raises
         Conflict (with ``run_id``), and has written nothing, when a change would break a rule of the data: a second occupying run of
         a subject, or ``ROLLED_BACK`` over a step that has an effect. What the hook raises is raised, and nothing is written.
+        """
+        ...
+
+    def shelve(self, run_id: str, epoch: int, why: ErrorInfo) -> None:
+        """Set a run aside that can't be read: note why (``attention``), let go of it, and let no engine claim it by its time.
+
+        Nothing is done if its epoch has moved on.
         """
         ...
 

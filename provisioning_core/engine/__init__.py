@@ -2,5 +2,6 @@
 
 from provisioning_core.engine._engine import Engine
 from provisioning_core.engine._handle import Run
+from provisioning_core.engine._verifying import Verified
 
-__all__ = ["Engine", "Run"]
+__all__ = ["Engine", "Run", "Verified"]

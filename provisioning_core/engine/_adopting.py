@@ -11,6 +11,8 @@ from provisioning_core.errors import Difference, PlanChanged
 from provisioning_core.model import Node, Plan, PlanGraph, RunSnapshot, StepRecord, StepStatus, Vault
 
 _GOING_BACK = (StepStatus.COMPENSATING, StepStatus.COMPENSATION_FAILED)
+_BY_CONDITION = {"reason": "condition", "text": "its condition was looked at again"}
+_UNDER_WAY = (StepStatus.RUNNING, StepStatus.RETRYING, StepStatus.IN_DOUBT)
 _UNTOUCHED = (StepStatus.PENDING, StepStatus.BLOCKED, StepStatus.CANCELLED, StepStatus.COMPENSATED)
 
 
@@ -36,9 +38,10 @@ def adopt(live: LiveRun, vault: Vault | None, at: float, *, accept: bool) -> boo
         raise PlanChanged(found, run_id=live.id, plan=plan.name)
     graph, steps = _merged(plan, snapshot)
     steps, changed = reconsidered(graph, steps, skipped_by(plan, live, vault))
-    retired = {node.name for node in graph.nodes if node.retired}
-    live.rebuild(graph, steps, dirty=changed | retired)
+    retired = [node.name for node in graph.nodes if node.retired]
+    live.rebuild(graph, steps, dirty=[*changed, *retired])
     live.add_event("plan.adopted", at, data={"version": plan.version, "differences": [str(each) for each in found]})
+    tell_reconsidered(live, snapshot, changed, at)
     return True
 
 
@@ -49,22 +52,62 @@ def skipped_by(plan: Plan, live: LiveRun, vault: Vault | None) -> frozenset[str]
 
 def reconsidered(
     graph: PlanGraph, steps: Mapping[str, StepRecord], skipped: Collection[str]
-) -> tuple[dict[str, StepRecord], set[str]]:
-    """Steps that have not run yet, by their conditions as they are now; and which of them changed."""
-    found, changed = dict(steps), set()
+) -> tuple[dict[str, StepRecord], list[str]]:
+    """Steps that have not run yet, or not since they were undone, by their conditions as they are now; and which of them changed.
+
+    A step that was skipped stays so while something behind it is under way, which would otherwise go on before what it needs.
+    """
+    found, changed = dict(steps), []
+
+    def behind(node: Node) -> set[str]:
+        return graph.descendants([node.name]) - {node.name}
+
     for node in graph.nodes:
         if not node.conditional:
             continue
         step = found.get(node.name, StepRecord(name=node.name))
         if node.name in skipped and step.status in _UNTOUCHED and not step.effect:
             new: dict[str, Any] = {"status": StepStatus.SKIPPED, "skip_reason": "condition"}
-        elif node.name not in skipped and step.skip_reason == "condition":
+        elif node.name not in skipped and step.skip_reason == "condition" and not _is_anything_under_way(behind(node), found):
             new = {"status": StepStatus.PENDING, "skip_reason": ""}
         else:
             continue
-        found[node.name] = replace(step, **new)
-        changed.add(node.name)
+        found[node.name] = replace(_begun_anew(step), **new)
+        changed.append(node.name)
     return found, changed
+
+
+def _is_anything_under_way(names: Collection[str], steps: Mapping[str, StepRecord]) -> bool:
+    return any(name in steps and steps[name].status in _UNDER_WAY for name in names)
+
+
+def _begun_anew(step: StepRecord) -> StepRecord:
+    """With a fresh budget; and under another key, if it was undone."""
+    was_undone = step.status is StepStatus.COMPENSATED
+    return replace(
+        step,
+        attempt=0,
+        failures=0,
+        started_at=None,
+        finished_at=None,
+        error=None,
+        undo_error=None,
+        round=step.round + was_undone,
+        signalled=step.signalled and not was_undone,
+        checkpoint=None if was_undone else step.checkpoint,
+    )
+
+
+def tell_reconsidered(live: LiveRun, before: RunSnapshot, changed: Collection[str], at: float) -> None:
+    """Enter into the history which steps have another status because their conditions were looked at again."""
+    for step in changed:
+        old = before.steps.get(step, StepRecord(name=step)).status
+        new = live.machine.cell(step).status
+        if StepStatus.PENDING not in (old, new):
+            live.add_event("step.pending", at, step=step, data={"from": old.value, **_BY_CONDITION})
+            old = StepStatus.PENDING
+        if old is not new:
+            live.add_event(f"step.{new.lower()}", at, step=step, data={"from": old.value, **_BY_CONDITION})
 
 
 def _is_finished(step: StepRecord) -> bool:

@@ -14,6 +14,7 @@ from provisioning_core.model import (
     Binding,
     Codec,
     Direction,
+    EncodingFault,
     Plan,
     Resource,
     ResourceRecord,
@@ -23,6 +24,8 @@ from provisioning_core.model import (
 )
 
 _ANYTHING = Codec(Any)
+_LONGEST_KIND, _LONGEST_ID = 100, 1_000
+"""Characters of a ledger entry."""
 
 
 class Key(NamedTuple):
@@ -115,7 +118,12 @@ class Stale:
     """The run has another owner now: nothing of this attempt may be recorded."""
 
 
-Result: TypeAlias = Done | Found | Missed | Raised | Polls | Stale
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenOff:
+    """The engine itself asked the attempt to end, and it raised: how far it came is not known, and it is no failure of its own."""
+
+
+Result: TypeAlias = Done | Found | Missed | Raised | Polls | Stale | BrokenOff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +167,12 @@ class Checkpointed:
 AttemptMessage: TypeAlias = Ended | Progressed | Recorded | Checkpointed
 
 
+def _check_length(name: str, text: str, longest: int) -> None:
+    if not 1 <= len(text) <= longest:
+        raise EncodingFault(f"$.{name}", f"{len(text):,} characters; 1 to {longest:,} are allowed")
+    _ANYTHING.encode(text)
+
+
 class Sink:
     """What stands behind a :class:`StepContext` in this process."""
 
@@ -176,6 +190,8 @@ class Sink:
         self._tell(Progressed(key=self._attempt.key, fraction=fraction, message=message[:500]))
 
     def record(self, kind: str, id: str, details: Mapping[str, Any]) -> Resource:  # noqa: A002  the field's own word
+        _check_length("kind", kind, _LONGEST_KIND)
+        _check_length("id", id, _LONGEST_ID)
         plain = json.loads(_ANYTHING.encode(dict(details)))
         resource = Resource(kind=kind, id=id, details=plain)
         note = Recorded(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from provisioning_core.engine._live import LiveRun
+from provisioning_core.engine._quarantine import ENDED
 from provisioning_core.errors import Conflict, LeaseLost, ProvisioningError, StoreUnavailable
-from provisioning_core.model import ErrorInfo, EventRecord, RunRecord, StatusChange
+from provisioning_core.model import ErrorInfo, EventRecord, RequestRecord, RunRecord, RunStatus, StatusChange
 from provisioning_core.ports import Clock, RunChange, StatusHook, Store
 
 _log = logging.getLogger("provisioning_core.engine")
@@ -60,12 +60,12 @@ class Committer:
     @property
     def is_held(self) -> bool:
         """Whether the store was away a moment ago: nothing is launched, and nothing written, until it is tried again."""
-        return time.monotonic() < self._held_until
+        return self._clock.monotonic() < self._held_until
 
     @property
     def held_for(self) -> float:
         """Seconds until it is tried again; a large number when it is not held."""
-        left = self._held_until - time.monotonic()
+        left = self._held_until - self._clock.monotonic()
         return left if left > 0 else 3600.0
 
     def commit(self, lives: Sequence[LiveRun], *, release: bool = False) -> Committed:
@@ -95,11 +95,11 @@ class Committer:
                 self._wake(live.id)
 
     def _write_alone(self, pair: tuple[LiveRun, RunChange], result: Committed) -> None:
-        live, _ = pair
+        live, change = pair
         try:
             self._write([pair], result)
         except Conflict as error:
-            self._give_back(live.record, error)
+            self._give_back(live.record, change, error)
             result.refused.append((live, error))
         except HookFailed as error:
             _log.exception("run %s: on_status failed; the commit is tried again", live.id)
@@ -110,17 +110,37 @@ class Committer:
 
     def _hold(self, error: StoreUnavailable) -> None:
         _log.warning("nothing can be recorded; tried again in %.1f s: %s", self._wait, error.message)
-        self._held_until = time.monotonic() + self._wait
+        self._held_until = self._clock.monotonic() + self._wait
         self._wait = min(self._wait * 2, _LONGEST_WAIT)
 
-    def _give_back(self, run: RunRecord, error: Conflict) -> None:
-        """The data's own rules refused a change. A verb's caller is told; a run that moves by itself is set aside."""
+    def _give_back(self, run: RunRecord, change: RunChange, error: Conflict) -> None:
+        """The data's own rules refused a change. A verb's caller is told; a run that moves by itself is set aside.
+
+        Recorded verbs that were carried out in the change are refused for good: they would be refused again and again.
+        """
         if run.status.moves:
             self.set_aside(
                 run, ErrorInfo(code=error.code, message=_NEEDS_HELP, detail=error.message, hint=error.hint, at=self._clock.now())
             )
         else:
-            self._write_quietly(RunChange(run=replace(run, version=run.version + 1), release=True))
+            refused = self._verbs_among(change)
+            rests_until = run.runnable_at if run.status is RunStatus.WAITING else None
+            back = replace(run, version=run.version + 1, seq=run.seq + len(refused), runnable_at=rests_until)
+            events = tuple(self._refusal(run, request, run.seq + i, error) for i, request in enumerate(refused, start=1))
+            done = tuple(request.id for request in refused)
+            self._write_quietly(RunChange(run=back, events=events, requests_done=done, release=True))
+
+    def _verbs_among(self, change: RunChange) -> list[RequestRecord]:
+        """What people had asked for, and the change would have carried out."""
+        try:
+            waiting = self._store.load(change.run.id).requests if change.requests_done else ()
+        except StoreUnavailable:
+            return []  # the write fails too, then, and all of this is done again
+        return [request for request in waiting if request.id in change.requests_done and request.verb != ENDED]
+
+    def _refusal(self, run: RunRecord, request: RequestRecord, seq: int, error: Conflict) -> EventRecord:
+        data = {"verb": request.verb, "code": error.code, "message": error.message}
+        return EventRecord(run_id=run.id, seq=seq, at=self._clock.now(), type="request.refused", data=data, actor=request.actor)
 
     def set_aside(self, run: RunRecord, why: ErrorInfo) -> None:
         """Leave a run as it was recorded last, and say why it does not go on."""

@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
+from itertools import islice
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self
 
@@ -15,10 +16,12 @@ from provisioning_core.engine._committer import HookFailed, guarded_hook
 from provisioning_core.engine._handle import Deadline, Run, Waiters
 from provisioning_core.engine._running import RunningEngine
 from provisioning_core.engine._settings import Settings
-from provisioning_core.engine._starting import StartRequest, already, check_key, check_labels, check_subject, new_run
+from provisioning_core.engine._starting import StartRequest, already, check_key, check_labels, check_subject, check_teller, new_run
 from provisioning_core.engine._verbs import check
+from provisioning_core.engine._verifying import Verified, verify_all, verify_runs
 from provisioning_core.engine._views import event_of, step_statuses, summary_of, view_of
-from provisioning_core.errors import Conflict, NotFound, PlanChanged
+from provisioning_core.errors import Conflict, NotFound, PlanChanged, StoreUnavailable
+from provisioning_core.machine import Violation
 from provisioning_core.model import (
     Event,
     Plan,
@@ -43,7 +46,9 @@ class Engine:
     ``store``: where everything is recorded. ``plans``: what can be run. ``executor``: where steps run (a
     :class:`concurrent.futures.Executor`; its own threads by default). ``max_workers``: attempts at once, async ones included.
     ``limits``: attempts at once under each named limit. ``secrets_key``: 32 bytes that encrypt secrets at rest. ``lease``: seconds
-    after which the runs of a dead engine are taken over. ``on_status``: called in the transaction that commits a run's change of
+    after which the runs of an engine that does not answer are taken over; it is renewed every ``heartbeat`` seconds (a third of it).
+    ``quarantine``: seconds that steps which such an engine had begun on another host are left alone after that, since they may still
+    be under way there (as long as the lease, by default). ``on_status``: called in the transaction that commits a run's change of
     status, with its connection. ``on_lease_lost``: ``stop`` what may be another engine's now, or ``exit`` the process.
     ``observers``: told after each commit. ``work=False``: only record and read; engines elsewhere do the work. ``poll``: seconds
     between looks at the store.
@@ -62,6 +67,8 @@ class Engine:
         limits: Mapping[str, int] | None = None,
         secrets_key: bytes | None = None,
         lease: float = 30.0,
+        heartbeat: float | None = None,
+        quarantine: float | None = None,
         on_status: StatusHook | None = None,
         on_lease_lost: Literal["stop", "exit"] = "stop",
         observers: Collection[Observer] = (),
@@ -77,6 +84,8 @@ class Engine:
             limits=dict(limits or {}),
             secrets_key=secrets_key,
             lease=lease,
+            heartbeat=heartbeat,
+            quarantine=quarantine,
             on_status=on_status,
             on_lease_lost=on_lease_lost,
             observers=tuple(observers),
@@ -119,7 +128,7 @@ class Engine:
             self.store.prepare()
             self._is_prepared = True
         if self._settings.work and self._running is None and not self._is_closed:
-            self._running = RunningEngine(self._settings, self._plans, self._vault, self._clock, self._waiters)
+            self._running = RunningEngine(self._settings, self._vault, self._clock, self._waiters)
 
     def close(self, timeout: float = 10.0) -> None:
         """Start nothing more, give running steps ``timeout`` seconds to end, then ask them to; let go of the runs and of the store.
@@ -171,6 +180,7 @@ class Engine:
         NotFound (no such plan), Conflict (something else is there; ``again=True`` provisions a provisioned subject anew).
         """
         self._ready()
+        check_teller(actor, reason)
         chosen = self.plan(plan if isinstance(plan, str) else plan.name)
         run_id = uuid.uuid4().hex
         given = self._arguments.input(chosen, run_id, input)
@@ -205,11 +215,26 @@ class Engine:
             created = self.store.create(new, hook=None if hook is None else guarded_hook(hook), connection=wanted.connection)
         except HookFailed as failed:
             raise failed.error from None
+        except StoreUnavailable as error:
+            created = self._was_created(run_id=new.run.id, error=error)
         if not created:
             return None
         if running is not None:
             running.give(RunSnapshot(run=new.run, graph=new.graph, steps={step.name: step for step in new.steps}))
         return Run(self, new.run.id, new.run.subject)
+
+    def _was_created(self, *, run_id: str, error: StoreUnavailable) -> bool:
+        """The answer to the commit was lost: look, instead of asking again. Raises StoreUnavailable when it can't be told."""
+        if not error.is_unknown:
+            raise error
+        try:
+            self.store.head(run_id)
+        except (NotFound, StoreUnavailable):
+            if self._running is not None:
+                self._running.be_unsure()
+            hint = "Start it again with the same input, or the same idempotency key: that gives back the run, if there is one."
+            raise StoreUnavailable("The store did not say whether the run was recorded.", hint=hint, is_unknown=True) from error
+        return True
 
     # the verbs
 
@@ -334,6 +359,7 @@ class Engine:
         return self._request("adopt_plan", self._find(subject, run_id), {}, actor, reason)
 
     def _request(self, verb: str, run: RunRecord, arguments: Mapping[str, Any], actor: str | None, reason: str | None) -> Run:
+        check_teller(actor, reason)
         plan = self._arguments.plan_of(run)
         request = RequestRecord(
             id=uuid.uuid4().hex, run_id=run.id, verb=verb, arguments=arguments, actor=actor, reason=reason, at=self._clock.now()
@@ -441,6 +467,21 @@ class Engine:
         """Raise StoreUnavailable or SchemaMismatch when the store can't be worked with."""
         self._ready()
         self.store.counts()
+
+    def verify(self, subject: str | None = None, *, run_id: str | None = None, limit: int = 1000) -> tuple[Violation, ...]:
+        """What does not hold of what is recorded, though it must: of one run, of a subject's runs, or of all; ``limit`` at the most.
+
+        Empty when all is well. Changes nothing; reads run after run with its whole history. Raises NotFound.
+        """
+        found = (violation for verified in self.verify_each(subject, run_id=run_id) for violation in verified.violations)
+        return tuple(islice(found, limit))
+
+    def verify_each(self, subject: str | None = None, *, run_id: str | None = None) -> Iterator[Verified]:
+        """The same, run by run, newest first, as they are read."""
+        if run_id is not None:
+            return verify_runs(self.store, [self._opened(run_id)])
+        self._ready()
+        return verify_all(self.store, subject)
 
     def drawing(
         self,

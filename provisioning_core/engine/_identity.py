@@ -25,11 +25,14 @@ def new_identity() -> EngineRecord:
     )
 
 
+def is_same_host(other: EngineRecord, mine: EngineRecord) -> bool:
+    """Whether this process can see the other's process, if it is there."""
+    return bool(mine.boot_id) and (other.host, other.boot_id) == (mine.host, mine.boot_id)
+
+
 def is_known_dead(other: EngineRecord, mine: EngineRecord) -> bool:
     """True only when the other's process ran where this one runs, and is gone."""
-    if not mine.boot_id or (other.host, other.boot_id) != (mine.host, mine.boot_id):
-        return False
-    return _started(other.pid) != other.process_started
+    return is_same_host(other, mine) and _started(other.pid) != other.process_started
 
 
 def _boot_id() -> str:

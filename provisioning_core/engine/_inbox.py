@@ -30,7 +30,9 @@ class VerbPosted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nudged:
-    """Look at the store now."""
+    """Look at the store now; ``is_unsure``: there may be runs of ours in it that we were not told of."""
+
+    is_unsure: bool = False
 
 
 Message: TypeAlias = AttemptMessage | RunGiven | VerbPosted | Nudged
@@ -44,13 +46,15 @@ class Inbox:
         self._arrived = threading.Condition()
         self._closed = False
 
-    def put(self, message: Message) -> None:
+    def put(self, message: Message) -> bool:
+        """False, and whoever waits for an answer is told, when nothing is taken any more."""
         with self._arrived:
             if not self._closed:
                 self._messages.append(message)
                 self._arrived.notify()
-                return
+                return True
         refuse(message)
+        return False
 
     def drain(self, timeout: float) -> list[Message]:
         """Everything that has arrived; waits up to ``timeout`` seconds for the first."""
@@ -61,14 +65,18 @@ class Inbox:
             self._messages.clear()
         return found
 
-    def close(self) -> None:
-        """Take nothing more, and refuse what is there."""
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def close(self) -> list[Message]:
+        """Take nothing more, and refuse what is there; gives it back."""
         with self._arrived:
             self._closed = True
             left = list(self._messages)
             self._messages.clear()
         for message in left:
             refuse(message)
+        return left
 
 
 def refuse(message: Message) -> None:

@@ -17,6 +17,7 @@ from provisioning_core.machine import Command, Decision, Machine, MachineEvent, 
 from provisioning_core.machine import Launch as LaunchCommand
 from provisioning_core.model import (
     Completion,
+    EngineRecord,
     ErrorInfo,
     EventRecord,
     Phase,
@@ -32,7 +33,7 @@ from provisioning_core.model import (
 )
 from provisioning_core.ports import RunChange
 
-TEXT_FIELDS = ("progress", "message", "output", "error", "undo_error", "checkpoint")
+TEXT_FIELDS = ("progress", "message", "output", "error", "undo_error", "engine", "checkpoint")
 _BLANK = StepRecord(name="")
 _KEPT_WAITING = 60.0
 """A waiting run whose timer is nearer than this (seconds) stays in memory."""
@@ -41,8 +42,10 @@ _KEPT_WAITING = 60.0
 class LiveRun:
     """A run that this engine owns."""
 
-    def __init__(self, plan: Plan, snapshot: RunSnapshot) -> None:
+    def __init__(self, plan: Plan, snapshot: RunSnapshot, zombies: Mapping[str, EngineRecord | None]) -> None:
         self.plan = plan
+        self.zombies = zombies
+        """Steps whose recorded attempt may still be alive, and at which engine (None: at this one)."""
         self.record = snapshot.run
         """As it was committed last."""
         self.graph = snapshot.graph
@@ -77,6 +80,8 @@ class LiveRun:
         self._commands: list[Command] = []
         self._new_graph: PlanGraph | None = None
         self._reported = False
+        self.ended: list[tuple[str, int]] = []
+        """Attempts (step, token) whose end is not committed yet."""
         self._changed = False
         self.lazy_since: float | None = None
 
@@ -138,10 +143,8 @@ class LiveRun:
 
     def snapshot(self) -> RunSnapshot:
         """As it stands now, committed or not."""
-        steps = {name: self._step_record(name) for name in self._texts}
-        for node in self.graph.nodes:
-            if node.name not in steps and self.machine.cell(node.name).status is not StepStatus.PENDING:
-                steps[node.name] = self._step_record(node.name)
+        records = (self._step_record(node.name) for node in self.graph.nodes)
+        steps = {record.name: record for record in records if record != StepRecord(name=record.name)}
         resources = tuple(each for entries in self.resources.values() for each in entries)
         return RunSnapshot(run=self._run_record(self.record.version), graph=self.graph, steps=steps, resources=resources)
 
@@ -171,9 +174,7 @@ class LiveRun:
         self._fractions.pop(move.step, None)
         match move.new:
             case StepStatus.PENDING:
-                undone = move.old in (StepStatus.COMPENSATED, StepStatus.SUCCEEDED)
-                kept = {} if undone or (kept_text := self._text(move.step, "checkpoint")) is None else {"checkpoint": kept_text}
-                self._texts[move.step] = kept
+                self._texts[move.step] = self._texts_kept(move)
             case StepStatus.SUCCEEDED:
                 self.write(move.step, error=None, progress=0.0)
             case StepStatus.COMPENSATED:
@@ -183,6 +184,15 @@ class LiveRun:
                 if error is not None and self._reports_anew(move, error):
                     self.write(move.step, error=error)
         self.add_event(f"step.{move.new.lower()}", move.at, step=move.step, attempt=move.attempt, data=self._event_data(move))
+
+    def _texts_kept(self, move: StepMoved) -> dict[str, Any]:
+        """What a step that begins anew keeps: its checkpoint, if it was not undone; whose the attempt is that may still be alive."""
+        kept = set[str]()
+        if move.old not in (StepStatus.COMPENSATED, StepStatus.SUCCEEDED):
+            kept.add("checkpoint")
+        if self.machine.cell(move.step).live is not None:
+            kept.add("engine")
+        return {name: text for name, text in self._texts.get(move.step, {}).items() if name in kept}
 
     def _reports_anew(self, move: StepMoved, error: ErrorInfo) -> bool:
         known = self._text(move.step, "error")
@@ -232,9 +242,10 @@ class LiveRun:
         self._dirty[step] = None
         self._changed = True
 
-    def reported(self) -> None:
-        """An attempt's end is recorded: the run does not kill its engines."""
-        self._reported = True
+    def reported(self, step: str, token: int, *, by_itself: bool) -> None:
+        """An attempt's end is recorded; if it ended by itself, the run does not kill its engines."""
+        self._reported = self._reported or by_itself
+        self.ended.append((step, token))
 
     def told_progress(self, step: str, fraction: float, message: str, at: float) -> None:
         """A step told how far it is. Not urgent: it goes with the next commit, or soon."""
@@ -275,6 +286,7 @@ class LiveRun:
     def set_attention(self, error: ErrorInfo | None) -> None:
         """Say (or say no more) why the run was set aside."""
         self._attention = error
+        self._reported = self._reported or error is None  # a person let it go on: what its engines died of is forgiven
         self._changed = True
 
     def correct_input(self, text: str, digest: str) -> None:

@@ -14,37 +14,32 @@ from __future__ import annotations
 import logging
 import random
 import threading
-import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from typing import Any, assert_never
+from typing import assert_never
 
-from provisioning_core.engine import _wording
-from provisioning_core.engine._adopting import adopt
-from provisioning_core.engine._attempts import Checkpointed, Ended, Key, Progressed, Recorded, Stale
+from provisioning_core.engine._attempts import BrokenOff, Checkpointed, Ended, Key, Progressed, Recorded, Stale
 from provisioning_core.engine._capacity import Capacity
 from provisioning_core.engine._committer import Committed, Committer
+from provisioning_core.engine._custody import Custody
 from provisioning_core.engine._inbox import Inbox, Message, Nudged, RunGiven, VerbPosted, refuse
 from provisioning_core.engine._live import LiveRun
+from provisioning_core.engine._lookout import Lookout
 from provisioning_core.engine._notifier import Notifier
-from provisioning_core.engine._reports import report, take_up
+from provisioning_core.engine._promises import Promise, Promises
+from provisioning_core.engine._quarantine import Quarantine
+from provisioning_core.engine._reports import report
 from provisioning_core.engine._roster import Roster
 from provisioning_core.engine._staging import attempt_for
-from provisioning_core.engine._verbs import carry_out
 from provisioning_core.engine._workshop import Workshop
-from provisioning_core.errors import LeaseLost, PlanChanged, ProvisioningError, StoreUnavailable
-from provisioning_core.machine import CapacityOffered, Launch, PauseRequested, TimePassed
-from provisioning_core.model import EngineRecord, Plan, RequestRecord, ResourceRecord, RunSnapshot, RunStatus, Vault
+from provisioning_core.errors import LeaseLost, StoreUnavailable
+from provisioning_core.machine import CapacityOffered, Launch, TimePassed
+from provisioning_core.model import EngineRecord, Plan, ResourceRecord, RunStatus, Vault
 from provisioning_core.ports import Clock, Store
 
 _log = logging.getLogger("provisioning_core.engine")
 
-_CLAIM_AT_ONCE = 200
 _HOOK_WAIT = 1.0
 """Seconds until a commit whose hook failed is tried again."""
-_KILLS = "Its engine died {} times in a row while it worked on this run."
-_MOST_TAKEOVERS = 5
-"""A run whose engine died so many times in a row is set aside."""
 
 
 class Loop:
@@ -63,29 +58,39 @@ class Loop:
         capacity: Capacity,
         committer: Committer,
         notifier: Notifier,
+        lookout: Lookout,
+        quarantine: Quarantine,
         is_trusted: Callable[[], bool],
-        dead_engines: Callable[[], frozenset[str]],
-        poll: float,
     ) -> None:
-        self._store = store
         self._clock = clock
-        self._plans = plans
-        self._vault = vault
         self._me = identity
         self._inbox = inbox
         self._workshop = workshop
         self._capacity = capacity
         self._committer = committer
         self._notifier = notifier
+        self._lookout = lookout
         self._is_trusted = is_trusted
-        self._dead_engines = dead_engines
-        self._poll = poll
-        self._roster = Roster()
-        self._waiting: list[Recorded | Checkpointed | VerbPosted] = []
-        self._poll_at = 0.0
+        self._has_stepped_down = False
+        self._roster = Roster(clock)
+        self._promises = Promises()
+        self._custody = Custody(
+            store=store,
+            clock=clock,
+            plans=plans,
+            vault=vault,
+            engine_id=identity.id,
+            roster=self._roster,
+            promises=self._promises,
+            committer=committer,
+            lookout=lookout,
+            quarantine=quarantine,
+            workshop=workshop,
+            capacity=capacity,
+        )
         self._thread = threading.Thread(target=self._serve, name="provisioning-loop", daemon=True)
         self._closing = threading.Event()
-        self._grace_until = 0.0
+        self._grace = 0.0
 
     # from outside
 
@@ -98,21 +103,33 @@ class Loop:
         if self.is_current_thread and isinstance(message, Recorded | Checkpointed):
             self._take(message)
             self._commit()
-        else:
-            self._inbox.put(message)
+            self._promises.break_one(message, StoreUnavailable())
+        elif not self._inbox.put(message):
+            self._take_too_late(message)
 
     def close(self, timeout: float) -> bool:
         """Launch nothing more, let what runs end for ``timeout`` seconds, and let the runs go. True when nothing is left alive."""
-        self._grace_until = time.monotonic() + timeout
         self._closing.set()
+        self._grace = timeout
         self._inbox.put(Nudged())
         self._thread.join()
         return self._workshop.in_flight == 0
 
     @property
     def is_current_thread(self) -> bool:
-        """Whether the caller runs on the loop's own thread (an inline step)."""
-        return threading.current_thread() is self._thread
+        """Whether the caller runs on the loop's own thread (an inline step). A loop without a thread is turned by whoever asks."""
+        return self._thread.ident is None or threading.current_thread() is self._thread
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the next turn has something to do, whatever the time."""
+        return len(self._inbox) > 0 or (self._roster.has_dirty and not self._committer.is_held)
+
+    def next_timer_in(self, longest: float) -> float:
+        """Seconds, at most ``longest``, until a timer of a run in memory goes off; looks at the store don't count."""
+        if self._committer.is_held:
+            return min(longest, self._committer.held_for)
+        return self._roster.quiet_for(self._clock.now(), longest)
 
     @property
     def runs_in_memory(self) -> int:
@@ -124,30 +141,50 @@ class Loop:
     def _serve(self) -> None:
         while not self._closing.is_set():
             try:
-                self._turn(self._nap())
+                self.turn(self.quiet_for())
             except Exception:  # noqa: BLE001  one bad turn must not end the loop
                 _log.exception("a turn of the loop broke; it goes on")
                 self._closing.wait(1.0)
-        self._wind_up()
+        self.wind_up(grace=self._grace)
 
-    def _turn(self, nap: float) -> None:
+    def turn(self, nap: float) -> None:
+        """One turn; waits up to ``nap`` seconds for something to happen. Called by the loop's thread, or by a test that has none."""
         for message in self._inbox.drain(nap):
             self._take(message)
+        self._step_down_or_up()
         self._fire_timers()
-        if time.monotonic() >= self._poll_at:
-            self._poll_at = time.monotonic() + self._poll
+        if self._lookout.due_in(self._capacity.slots) <= 0:
             self._look_at_store()
         self._roster.hurry(self._clock.now())
         self._offer_capacity()
         self._commit()
 
-    def _nap(self) -> float:
-        """How long nothing needs doing."""
+    def _look_at_store(self) -> None:
+        """Not while it is away, or while what is ours may be another's: a look that can't be had now is put off."""
+        if self._is_trusted() and not self._committer.is_held:
+            self._custody.look_at_store(self._capacity.slots)
+        else:
+            self._lookout.put_off()
+
+    def quiet_for(self) -> float:
+        """Seconds in which nothing needs doing, if nothing happens."""
         if self._committer.is_held:
             return self._committer.held_for
         if self._roster.has_dirty:
             return 0.0
-        return self._roster.quiet_for(self._clock.now(), max(0.0, self._poll_at - time.monotonic()))
+        return self._roster.quiet_for(self._clock.now(), self._lookout.due_in(self._capacity.slots))
+
+    def _step_down_or_up(self) -> None:
+        """Past the time it trusts its lease an engine launches nothing, and asks what runs to end: others may own its runs."""
+        if self._is_trusted():
+            self._has_stepped_down = False
+        elif not self._has_stepped_down:
+            self._has_stepped_down = True
+            _log.warning("engine %s: its lease may have run out; it launches nothing and asks %d attempts to end", *self._standing())
+            self._workshop.break_off_all()
+
+    def _standing(self) -> tuple[str, int]:
+        return self._me.id, self._workshop.in_flight
 
     def _take(self, message: Message) -> None:
         match message:
@@ -160,13 +197,18 @@ class Loop:
             case Recorded() | Checkpointed():
                 self._take_note(message)
             case RunGiven():
-                self._open(message.snapshot)
+                self._custody.open(message.snapshot)
             case VerbPosted():
-                self._take_verb(message)
+                self._custody.take_verb(message)
             case Nudged():
-                self._poll_at = 0.0
+                self._lookout.hasten(is_unsure=message.is_unsure)
             case _:
                 assert_never(message)
+
+    def _take_too_late(self, message: Message) -> None:
+        """The loop has ended. What attempts did is not recorded any more, but that they ended counts."""
+        if isinstance(message, Ended):
+            self._workshop.forget(message.key)
 
     # attempts
 
@@ -174,12 +216,13 @@ class Loop:
         self._workshop.forget(ended.key)
         self._capacity.give_back(ended.key)
         live = self._roster.get(ended.key.run_id)
-        if live is None or live.record.owner != self._me.id:
-            return
-        if isinstance(ended.result, Stale):
-            self._drop(live, LeaseLost())
+        if live is None:
+            self._custody.say_farewell(ended.key)
+        elif isinstance(ended.result, Stale):
+            self._custody.say_farewell(ended.key)
+            self._custody.drop(live, LeaseLost())
         else:
-            self._guarded(live, report, live, ended, self._clock.now(), random.random())  # noqa: S311  jitter
+            self._custody.guarded(live, report, live, ended, self._clock.now(), random.random())  # noqa: S311  jitter
 
     def _take_note(self, note: Recorded | Checkpointed) -> None:
         live = self._roster.get(note.key.run_id)
@@ -204,116 +247,16 @@ class Loop:
             at=self._clock.now(),
         )
 
-    def _wait_for_commit(self, live: LiveRun, message: Recorded | Checkpointed | VerbPosted) -> None:
+    def _wait_for_commit(self, live: LiveRun, message: Promise) -> None:
         self._roster.touch(live)
-        self._waiting.append(message)
-
-    # runs come and go
-
-    def _open(self, snapshot: RunSnapshot, asked: RequestRecord | None = None) -> LiveRun | None:
-        """Take a run that this engine owns into memory, and up; ``asked`` is the verb for which it was claimed."""
-        try:
-            live = LiveRun(self._plans[snapshot.run.plan], snapshot)
-        except Exception as error:  # noqa: BLE001  whatever is wrong with one run must not stop the others
-            _log.exception("run %s can't be read; it is set aside", snapshot.run.id)
-            self._committer.set_aside(snapshot.run, _wording.attention("unreadable_run", str(error), self._clock.now()))
-            return None
-        self._roster.add(live)
-        if snapshot.run.attention is not None:
-            return live
-        if snapshot.run.takeovers >= _MOST_TAKEOVERS:
-            live.set_attention(_wording.attention("kills_its_engine", _KILLS.format(snapshot.run.takeovers), self._clock.now()))
-            self._roster.touch(live)
-        else:
-            self._guarded(live, self._take_up, live, snapshot, asked)
-        return self._roster.get(live.id)
-
-    def _take_up(self, live: LiveRun, snapshot: RunSnapshot, asked: RequestRecord | None) -> None:
-        at = self._clock.now()
-        verbs = [request.verb for request in (*snapshot.requests, *([asked] if asked else []))]
-        if live.status.moves or live.status is RunStatus.WAITING:
-            try:
-                adopt(live, self._vault, at, accept="adopt_plan" in verbs)
-            except PlanChanged as changed:
-                if asked is None:
-                    self._stop_for_changed_plan(live, changed, at)
-                return
-        take_up(live, at, random.random())  # noqa: S311  jitter
-        for request in snapshot.requests:
-            self._carry_out_recorded(live, request)
-        self._roster.touch(live)
-
-    def _stop_for_changed_plan(self, live: LiveRun, changed: PlanChanged, at: float) -> None:
-        take_up(live, at, 0.5)
-        if live.status in (RunStatus.RUNNING, RunStatus.WAITING):
-            live.handle(PauseRequested(at=at))
-        live.set_attention(_wording.attention(changed.code, changed.message, at, changed.hint))
-        self._roster.touch(live)
-
-    def _drop(self, live: LiveRun, error: ProvisioningError) -> None:
-        """Another engine has it now, or it can't go on here: forget it, and ask what is alive of it to stop."""
-        self._workshop.stop_run(live.id)
-        self._capacity.drop_planned(live.id)
-        self._roster.forget(live.id)
-        for message in [each for each in self._waiting if _run_of(each) == live.id]:
-            self._waiting.remove(message)
-            _future_of(message).set_exception(error)
-
-    def _guarded(self, live: LiveRun, action: Callable[..., None], *arguments: Any) -> None:
-        """What breaks one run sets that run aside, loudly; the others go on."""
-        try:
-            action(*arguments)
-        except Exception as error:  # noqa: BLE001  an invariant broke, a step's text can't be read, …
-            _log.exception("run %s is set aside", live.id)
-            self._drop(live, LeaseLost())
-            detail = f"{type(error).__name__}: {error}"
-            self._committer.set_aside(live.record, _wording.attention("set_aside", detail, self._clock.now()))
-            return
-        self._roster.touch(live)
-
-    # verbs
-
-    def _take_verb(self, posted: VerbPosted) -> None:
-        live = self._roster.get(posted.request.run_id)
-        was_here = live is not None
-        try:
-            live = live or self._claim_for(posted)
-            if live is None:
-                posted.done.set_result(False)
-                return
-            carry_out(live, posted.request, self._clock.now(), self._vault)
-        except ProvisioningError as error:
-            posted.done.set_exception(error)
-            if live is not None and not was_here:
-                live.hurry()
-                self._roster.touch(live)
-        except Exception as error:  # noqa: BLE001  an invariant broke: the run is set aside, the caller learns of it
-            posted.done.set_exception(error)
-            if live is not None:
-                self._guarded(live, _raise, error)
-        else:
-            self._wait_for_commit(live, posted)
-
-    def _claim_for(self, posted: VerbPosted) -> LiveRun | None:
-        snapshot = self._store.claim_run(self._me.id, posted.request.run_id, dead=self._dead_engines())
-        return None if snapshot is None else self._open(snapshot, posted.request)
-
-    def _carry_out_recorded(self, live: LiveRun, request: RequestRecord) -> None:
-        at = self._clock.now()
-        try:
-            carry_out(live, request, at, self._vault)
-        except ProvisioningError as error:
-            data = {"verb": request.verb, "code": error.code, "message": error.message}
-            live.add_event("request.refused", at, data=data, actor=request.actor)
-        live.request_done(request.id)
-        self._roster.touch(live)
+        self._promises.add(message)
 
     # time, capacity, store
 
     def _fire_timers(self) -> None:
         now = self._clock.now()
         for live in self._roster.due(now):
-            self._guarded(live, self._pass_time, live, now)
+            self._custody.guarded(live, self._pass_time, live, now)
 
     @staticmethod
     def _pass_time(live: LiveRun, now: float) -> None:
@@ -328,41 +271,22 @@ class Loop:
             live = self._roster.next_wanting() if slots > 0 else None
             if live is None:
                 return
-            self._guarded(live, self._offer, live, max(1, slots // (self._roster.wanting + 1)))
+            self._custody.guarded(live, self._offer, live, max(1, slots // (self._roster.wanting + 1)))
 
     def _offer(self, live: LiveRun, share: int) -> None:
         decision = live.handle(CapacityOffered(at=self._clock.now(), slots=share, limits=self._capacity.room))
         for command in decision.commands:
             if isinstance(command, Launch):
+                live.write(command.step, engine=self._me.id)
                 node = live.graph.nodes[live.graph.index[command.step]]
                 self._capacity.plan(Key(live.id, command.step, command.token), node.limit)
-
-    def _look_at_store(self) -> None:
-        """Take up runs that nobody owns, and verbs that were recorded for ours."""
-        if self._committer.is_held or not self._is_trusted():
-            return
-        try:
-            for request in self._store.requests(self._me.id):
-                if live := self._roster.get(request.run_id):
-                    self._guarded(live, self._carry_out_recorded, live, request)
-            claimed = self._store.claim(
-                self._me.id, plans=tuple(self._plans), now=self._clock.now(), limit=_CLAIM_AT_ONCE, dead=self._dead_engines()
-            )
-        except StoreUnavailable as error:
-            _log.warning("the store is away: %s", error.message)
-            return
-        for snapshot in claimed:
-            if self._roster.get(snapshot.run.id) is None:
-                self._open(snapshot)
-        if len(claimed) == _CLAIM_AT_ONCE:
-            self._poll_at = 0.0
 
     # committing
 
     def _commit(self) -> None:
         dirty = self._roster.take_dirty()
         if not dirty:
-            self._answer()
+            self._promises.keep()
             return
         if self._committer.is_held:
             return
@@ -371,13 +295,13 @@ class Loop:
 
     def _after_commit(self, committed: Committed) -> None:
         for live, error in committed.refused:
-            self._drop(live, error)
+            self._custody.drop(live, error)
         for live, failure in committed.failed:
-            self._fail_waiting(live.id, failure)
+            self._promises.fail_verbs_of(live.id, _unconfirmed(failure))
             if not self._committer.is_held:
                 self._roster.put_off(live.id, _HOOK_WAIT)
         written = {live.id for live, _ in committed.written}
-        self._answer(written)
+        self._promises.keep(written)
         for live, change in committed.written:
             self._roster.settled(live.id)
             commands = live.committed(change)
@@ -395,47 +319,35 @@ class Loop:
     def _launch(self, live: LiveRun, command: Launch) -> None:
         key = Key(live.id, command.step, command.token)
         self._capacity.begun(key)
-        self._workshop.launch(attempt_for(live, command))
-
-    def _answer(self, written: set[str] | None = None) -> None:
-        """Tell those who waited for a commit that it is done."""
-        left = []
-        for message in self._waiting:
-            if written is None or _run_of(message) in written:
-                future = _future_of(message)
-                if not future.done():
-                    future.set_result(isinstance(message, VerbPosted))
-            else:
-                left.append(message)
-        self._waiting = left
-
-    def _fail_waiting(self, run_id: str, error: Exception) -> None:
-        """A verb's caller must not wait for a store that is away; ledger entries do."""
-        for message in [each for each in self._waiting if isinstance(each, VerbPosted) and _run_of(each) == run_id]:
-            self._waiting.remove(message)
-            message.done.set_exception(error)
+        if self._is_trusted():
+            self._workshop.launch(attempt_for(live, command))
+        else:
+            self._inbox.put(Ended(key=key, direction=command.direction, result=BrokenOff()))
 
     # winding up
 
-    def _wind_up(self) -> None:
-        """Let what runs end, record how it ended, and let the runs go."""
+    def wind_up(self, *, grace: float) -> None:
+        """Launch nothing more; let what runs end for ``grace`` seconds, record how it ended, and let the runs go."""
+        self._closing.set()
         try:
-            self._let_end()
+            self._let_end(self._clock.monotonic() + grace)
             self._release_all()
         except Exception:  # noqa: BLE001  whatever it was, the lease runs out
             _log.exception("the engine could not let all its runs go; they are taken over when its lease has run out")
         finally:
-            self._inbox.close()
+            for message in self._inbox.close():
+                self._take_too_late(message)
+            self._promises.break_all(_unconfirmed(StoreUnavailable("The engine was closed before the store took it.")))
 
-    def _let_end(self) -> None:
-        while self._workshop.in_flight and time.monotonic() < self._grace_until:
-            self._turn(min(0.05, max(0.0, self._grace_until - time.monotonic())))
+    def _let_end(self, grace_until: float) -> None:
+        while self._workshop.in_flight and self._clock.monotonic() < grace_until:
+            self.turn(min(0.05, max(0.0, grace_until - self._clock.monotonic())))
         if self._workshop.in_flight:
-            self._workshop.stop_all(kill=True)
-            until = time.monotonic() + 1.0
-            while self._workshop.in_flight and time.monotonic() < until:
-                self._turn(0.05)
-        self._turn(0.0)
+            self._workshop.break_off_all()
+            until = self._clock.monotonic() + 1.0
+            while self._workshop.in_flight and self._clock.monotonic() < until:
+                self.turn(0.05)
+        self.turn(0.0)
 
     def _release_all(self) -> None:
         idle = [live for live in self._roster if live.machine.live == 0]
@@ -444,13 +356,9 @@ class Loop:
         self._committer.commit(idle, release=True)
 
 
-def _run_of(message: Recorded | Checkpointed | VerbPosted) -> str:
-    return message.request.run_id if isinstance(message, VerbPosted) else message.key.run_id
-
-
-def _future_of(message: Recorded | Checkpointed | VerbPosted) -> Future[Any]:
-    return message.done if isinstance(message, VerbPosted) else message.durable
-
-
-def _raise(error: Exception) -> None:
-    raise error
+def _unconfirmed(failure: Exception) -> Exception:
+    """What a verb's caller is told whose commit did not come through: it stays in memory, and is tried again."""
+    if not isinstance(failure, StoreUnavailable):
+        return failure
+    hint = "It may still be recorded and carried out: look at the run's status before you ask again."
+    return StoreUnavailable(failure.message, hint=hint, is_unknown=True)

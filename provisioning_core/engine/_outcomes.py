@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from provisioning_core.errors import NotReady, StepError
-from provisioning_core.model import Retry
+from provisioning_core.model import EncodingFault, Retry
 
 _LONGEST_DETAIL = 4_000
 _LONGEST_TRACEBACK = 16_000
@@ -79,6 +79,9 @@ def outcome_of(error: BaseException, retry: Retry) -> Outcome:
             retryable=error.retryable and worth_it,
             retry_after=error.retry_after,
         )
+    if isinstance(error, EncodingFault):
+        detail = f"What the step told of itself is refused: {error}"
+        return Raised(code="invalid_value", detail=detail, traceback=_trace(error), retryable=False)
     if isinstance(error, asyncio.CancelledError):
         return Raised(code="cancelled", detail="The step was asked to end, and was broken off.", interrupted=True)
     code = getattr(error, "code", None) if isinstance(error, Exception) else None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from provisioning_core.engine import _wording
-from provisioning_core.engine._attempts import Done, Ended, Found, Missed, Result
+from provisioning_core.engine._attempts import BrokenOff, Done, Ended, Found, Missed, Result
 from provisioning_core.engine._live import LiveRun
 from provisioning_core.engine._outcomes import Polls, Raised
 from provisioning_core.machine import (
     AttemptFailed,
+    AttemptLost,
     AttemptNotReady,
     AttemptSucceeded,
     ProbeFound,
@@ -26,11 +27,14 @@ def take_up(live: LiveRun, at: float, chance: float) -> None:
         for step, completion in live.completions.items()
         if step in live.graph.index and live.machine.cell(step).token == completion.token
     }
-    live.handle(TakenUp(at=at, completed=frozenset(completed), chance=chance))
+    live.handle(TakenUp(at=at, completed=frozenset(completed), zombies=frozenset(live.zombies), chance=chance))
     for step, completion in live.completions.items():
         if step in completed and live.machine.cell(step).status is StepStatus.SUCCEEDED:
             live.write(step, output=completion.output)
         live.settle_completion(step)
+    for step, engine in live.zombies.items():
+        if engine is not None and live.machine.cell(step).status is StepStatus.IN_DOUBT:
+            live.write(step, error=_wording.left_alone(live.graph.nodes[live.graph.index[step]], engine, at))
 
 
 def report(live: LiveRun, ended: Ended, at: float, chance: float) -> None:
@@ -43,8 +47,8 @@ def report(live: LiveRun, ended: Ended, at: float, chance: float) -> None:
     if isinstance(result, Done) and result.is_completed and not was_given_up:
         at = at if cell.deadline_at is None else min(at, cell.deadline_at)
     is_late = was_given_up or (cell.deadline_at is not None and at > cell.deadline_at)
-    live.reported()
-    if is_late:
+    live.reported(step, ended.key.token, by_itself=not isinstance(result, BrokenOff))
+    if is_late and not isinstance(result, BrokenOff):
         _note_timeout(live, ended, at)
     else:
         _write(live, ended, at)
@@ -90,6 +94,8 @@ def _event_of(ended: Ended, result: Result, at: float, chance: float) -> Report:
             return ProbeFound(at=at, step=step, token=token, chance=chance)
         case Missed():
             return ProbeMissed(at=at, step=step, token=token, chance=chance)
+        case BrokenOff():
+            return AttemptLost(at=at, step=step, token=token, chance=chance)
         case Polls(after=after):
             return AttemptNotReady(at=at, step=step, token=token, after=after)
         case Raised():

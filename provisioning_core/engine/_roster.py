@@ -6,11 +6,11 @@ Each list is looked at from the front only, so that a turn costs what happened i
 from __future__ import annotations
 
 import heapq
-import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from provisioning_core.engine._live import LiveRun
+from provisioning_core.ports import Clock
 
 LAZY = 0.25
 """Seconds that progress may wait for a commit."""
@@ -19,7 +19,8 @@ LAZY = 0.25
 class Roster:
     """Kept by the loop's thread alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._runs: dict[str, LiveRun] = {}
         self._touched: dict[str, LiveRun] = {}
         self._lazy: dict[str, LiveRun] = {}
@@ -34,6 +35,11 @@ class Roster:
 
     def __iter__(self) -> Iterator[LiveRun]:
         return iter(self._runs.values())
+
+    @property
+    def ids(self) -> Collection[str]:
+        """Of all of them."""
+        return self._runs.keys()
 
     def get(self, run_id: str) -> LiveRun | None:
         return self._runs.get(run_id)
@@ -77,7 +83,7 @@ class Roster:
     def put_off(self, run_id: str, seconds: float) -> None:
         """Its commit failed, and is tried again later."""
         self._touched.pop(run_id, None)
-        heapq.heappush(self._later, (time.monotonic() + seconds, run_id))
+        heapq.heappush(self._later, (self._clock.monotonic() + seconds, run_id))
 
     def be_lazy(self, live: LiveRun) -> None:
         """It has something to commit that is not urgent."""
@@ -85,7 +91,7 @@ class Roster:
 
     def hurry(self, now: float) -> None:
         """Touch what has been put off, or has been lazy, long enough."""
-        while self._later and self._later[0][0] <= time.monotonic():
+        while self._later and self._later[0][0] <= self._clock.monotonic():
             _, run_id = heapq.heappop(self._later)
             if live := self._runs.get(run_id):
                 self.touch(live)
@@ -129,7 +135,7 @@ class Roster:
         if self._timers:
             quiet = min(quiet, self._timers[0][0] - now)
         if self._later:
-            quiet = min(quiet, self._later[0][0] - time.monotonic())
+            quiet = min(quiet, self._later[0][0] - self._clock.monotonic())
         if self._lazy:
             quiet = min(quiet, LAZY)
         return max(0.0, quiet)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from provisioning_core.engine._capacity import Capacity
 from provisioning_core.engine._committer import Committer
@@ -12,11 +12,14 @@ from provisioning_core.engine._handle import Waiters
 from provisioning_core.engine._identity import is_known_dead, new_identity
 from provisioning_core.engine._inbox import Inbox, Nudged, RunGiven, VerbPosted
 from provisioning_core.engine._lease import Lease
+from provisioning_core.engine._lookout import Lookout
 from provisioning_core.engine._loop import Loop
+from provisioning_core.engine._neighbours import Neighbours
 from provisioning_core.engine._notifier import Notifier
+from provisioning_core.engine._quarantine import Quarantine
 from provisioning_core.engine._settings import Settings
 from provisioning_core.engine._workshop import Workshop
-from provisioning_core.model import Plan, RequestRecord, RunSnapshot, Vault
+from provisioning_core.model import EngineRecord, Plan, RequestRecord, RunSnapshot, Vault
 from provisioning_core.ports import Clock
 
 _log = logging.getLogger("provisioning_core.engine")
@@ -25,15 +28,49 @@ EXIT_LEASE_LOST = 70
 """The process's exit code when ``on_lease_lost="exit"``."""
 
 
+def new_loop(
+    settings: Settings,
+    vault: Vault | None,
+    *,
+    me: EngineRecord,
+    inbox: Inbox,
+    workshop: Workshop,
+    notifier: Notifier,
+    wake: Callable[[str], None],
+    is_trusted: Callable[[], bool],
+    is_dead: Callable[[EngineRecord, EngineRecord], bool] = is_known_dead,
+) -> Loop:
+    """The loop and all that it holds; it has not begun."""
+    store, clock, plans = settings.store, settings.clock_or_system(), settings.by_name()
+    quarantine = Quarantine(me.id, workshop.is_under_way)
+    neighbours = Neighbours(store, me, settings.quarantine_or_lease, is_dead)
+    return Loop(
+        store=store,
+        clock=clock,
+        plans=plans,
+        vault=vault,
+        identity=me,
+        inbox=inbox,
+        workshop=workshop,
+        capacity=Capacity(settings.max_workers, settings.limits),
+        committer=Committer(store, clock, settings.on_status, notifier.notify, wake),
+        notifier=notifier,
+        lookout=Lookout(store, clock, me.id, plans, neighbours, quarantine, settings.poll),
+        quarantine=quarantine,
+        is_trusted=is_trusted,
+    )
+
+
 class RunningEngine:
     """Begins to work when it is made."""
 
-    def __init__(self, settings: Settings, plans: Mapping[str, Plan], vault: Vault | None, clock: Clock, waiters: Waiters) -> None:
-        self._store = settings.store
+    def __init__(self, settings: Settings, vault: Vault | None, clock: Clock, waiters: Waiters) -> None:
         self._me = new_identity()
         self._exits = settings.on_lease_lost == "exit"
         self._inbox = Inbox()
-        self._lease = Lease(settings.store, self._me, settings.lease, self._lost)
+        self._lease = Lease(
+            settings.store, clock, self._me, ttl=settings.lease, renew_every=settings.renew_every, on_doubt=self._doubt_lease
+        )
         self._notifier = Notifier(settings.store, settings.observers)
         self._workshop = Workshop(
             store=settings.store,
@@ -43,24 +80,22 @@ class RunningEngine:
             max_workers=settings.max_workers,
             tell=lambda message: self._loop.tell(message),
         )
-        committer = Committer(settings.store, clock, settings.on_status, self._notifier.notify, waiters.wake)
-        self._loop = Loop(
-            store=settings.store,
-            clock=clock,
-            plans=plans,
-            vault=vault,
-            identity=self._me,
+        self._loop = new_loop(
+            settings,
+            vault,
+            me=self._me,
             inbox=self._inbox,
             workshop=self._workshop,
-            capacity=Capacity(settings.max_workers, settings.limits),
-            committer=committer,
             notifier=self._notifier,
+            wake=waiters.wake,
             is_trusted=lambda: self._lease.is_trusted,
-            dead_engines=self._dead_engines,
-            poll=settings.poll,
         )
-        _warn_of_unknown_limits(plans, settings.limits)
-        self._lease.begin()
+        _warn_of_unknown_limits(settings.by_name(), settings.limits)
+        try:
+            self._lease.begin()
+        except BaseException:
+            self._notifier.close()
+            raise
         self._loop.begin()
 
     @property
@@ -86,6 +121,10 @@ class RunningEngine:
         """Look at the store now."""
         self._inbox.put(Nudged())
 
+    def be_unsure(self) -> None:
+        """A run may have been recorded as ours without our being told: ask the store what is ours."""
+        self._inbox.put(Nudged(is_unsure=True))
+
     def carries_out(self, request: RequestRecord) -> bool:
         """Carry a verb out, durably; False when the run is another engine's. Raises what refuses it."""
         if self._loop.is_current_thread:
@@ -105,14 +144,11 @@ class RunningEngine:
             _log.warning("%d attempts did not end in time; their runs stay ours until they have ended", self._workshop.in_flight)
             self._lease.end_when(lambda: not self.is_anything_alive)
 
-    def _lost(self) -> None:
+    def _doubt_lease(self) -> None:
         if self._exits:
-            _log.critical("the lease is lost; this process ends, so that nothing of it overlaps with the new owner")
+            _log.critical("the lease may be lost; this process ends, so that nothing of it overlaps with a new owner")
             os._exit(EXIT_LEASE_LOST)
-
-    def _dead_engines(self) -> frozenset[str]:
-        """Engines whose process is known to be gone: their runs need not wait for the lease to run out."""
-        return frozenset(other.id for other in self._store.engines() if other.id != self.id and is_known_dead(other, self._me))
+        self.nudge()
 
 
 def _warn_of_unknown_limits(plans: Mapping[str, Plan], limits: Mapping[str, int]) -> None:

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from provisioning_core.errors import ProvisioningError
 from provisioning_core.model import Plan, Vault
-from provisioning_core.ports import Clock, Observer, StatusHook, Store
-
-
-class SystemClock:
-    """The system's clock."""
-
-    def now(self) -> float:
-        """Seconds since the epoch."""
-        return time.time()
+from provisioning_core.ports import Clock, Observer, StatusHook, Store, SystemClock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +22,8 @@ class Settings:
     limits: Mapping[str, int]
     secrets_key: bytes | None
     lease: float
+    heartbeat: float | None
+    quarantine: float | None
     on_status: StatusHook | None
     on_lease_lost: str
     observers: tuple[Observer, ...]
@@ -48,6 +41,10 @@ class Settings:
             found.append((f"max_workers={self.max_workers} is too few.", "Give it at least 1."))
         if not self.lease > 0 or not self.poll > 0:
             found.append((f"lease={self.lease:g} and poll={self.poll:g} must be seconds above 0.", "The defaults are 30 and 0.5."))
+        if self.heartbeat is not None and not 0 < self.heartbeat <= self.lease / 2:
+            found.append((f"heartbeat={self.heartbeat:g} does not keep a lease of {self.lease:g} s.", "At most half of the lease."))
+        if self.quarantine is not None and self.quarantine < 0:
+            found.append((f"quarantine={self.quarantine:g} must not be negative.", "The default is the lease."))
         if self.on_lease_lost not in ("stop", "exit"):
             found.append((f"on_lease_lost={self.on_lease_lost!r} is unknown.", "Say stop or exit."))
         found.extend((f"limit {name!r} is {most}.", "Give it at least 1.") for name, most in self.limits.items() if most < 1)
@@ -66,6 +63,16 @@ class Settings:
                 hint = "Hand in secrets_key=, 32 random bytes that you keep (os.urandom(32))."
                 found.append((f"plan {plan.name!r} has secrets, and the engine has no key to encrypt them.", hint))
         return found
+
+    @property
+    def renew_every(self) -> float:
+        """Seconds between two renewals of the lease."""
+        return self.lease / 3 if self.heartbeat is None else self.heartbeat
+
+    @property
+    def quarantine_or_lease(self) -> float:
+        """Seconds after which an engine on another host whose lease ran out is taken for gone."""
+        return self.lease if self.quarantine is None else self.quarantine
 
     def by_name(self) -> dict[str, Plan]:
         """The plans by name."""

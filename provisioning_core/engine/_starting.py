@@ -13,6 +13,7 @@ from provisioning_core.ports import NewRun, Store
 
 _ACTIVE = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
 _LONGEST = 200
+_LONGEST_REASON = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,18 @@ def check_labels(labels: Mapping[str, str] | None) -> dict[str, str]:
             "The labels are not usable.", code="invalid_labels", hint="At most 20 pairs of strings up to 200 characters."
         )
     return found
+
+
+def check_teller(actor: str | None, reason: str | None) -> None:
+    """Who asks for a verb, and why: both enter the history. Raises InvalidInput."""
+    for what, text, longest in (("actor", actor, _LONGEST), ("reason", reason, _LONGEST_REASON)):
+        if text is not None and (not isinstance(text, str) or len(text) > longest or not _is_storable(text)):
+            hint = f"Use at most {longest:,} characters of text."
+            raise InvalidInput(f"The {what} is not usable.", code=f"invalid_{what}", hint=hint)
+
+
+def _is_storable(text: str) -> bool:
+    return "\x00" not in text and text.encode("utf-8", "ignore").decode() == text
 
 
 def already(store: Store, wanted: StartRequest, plans: Mapping[str, Plan]) -> RunRecord | None:

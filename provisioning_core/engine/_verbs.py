@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from provisioning_core.engine._adopting import adopt, reconsidered, skipped_by
+from provisioning_core.engine._adopting import adopt, reconsidered, skipped_by, tell_reconsidered
 from provisioning_core.engine._live import LiveRun
+from provisioning_core.engine._reports import take_up
 from provisioning_core.errors import Conflict, ProvisioningError
 from provisioning_core.machine import (
     CancelRequested,
@@ -26,7 +27,7 @@ from provisioning_core.model import RequestRecord, RunSnapshot, Vault
 
 _SECRET_ARGUMENTS = ("input", "digest", "output", "payload")
 """Arguments that are values of the user's; they do not enter the history."""
-_TAKES_UP = ("continue", "retry", "rollback", "adopt_plan", "cancel")
+_TAKES_UP = ("continue", "retry", "rollback", "adopt_plan", "cancel", "deprovision")
 """Verbs that take up a run which had been set aside."""
 
 
@@ -93,14 +94,19 @@ def carry_out(live: LiveRun, request: RequestRecord, at: float, vault: Vault | N
     was_set_aside = live.attention is not None
     if was_set_aside and request.verb in _TAKES_UP:
         live.set_attention(None)
-        live.handle(TakenUp(at=at))
-    if request.verb == "adopt_plan" or (was_set_aside and request.verb == "continue" and live.status.moves):
+        take_up(live, at, 0.5)
+    if request.verb == "adopt_plan" or (was_set_aside and request.verb == "continue" and _is_all_that_is_asked(live)):
         _note(live, request, at)
         return
     if request.verb == "retry" and request.arguments.get("input") is not None:
         _correct_input(live, request.arguments, at, vault)
     live.handle(event_of(request, at), first=lambda: _note(live, request, at))
     _take_values(live, request)
+
+
+def _is_all_that_is_asked(live: LiveRun) -> bool:
+    """Whether a run that was set aside needs no more than to be taken up: it moves, or rests where nothing is left to continue."""
+    return live.status.moves or "continue" not in live.machine.allowed_actions()
 
 
 def _machine_like(live: LiveRun, snapshot: RunSnapshot, at: float) -> Machine:
@@ -123,9 +129,10 @@ def _note(live: LiveRun, request: RequestRecord, at: float) -> None:
 
 def _correct_input(live: LiveRun, given: Mapping[str, Any], at: float, vault: Vault | None) -> None:
     live.correct_input(given["input"], given["digest"])
-    snapshot = live.snapshot()
-    steps, changed = reconsidered(live.graph, snapshot.steps, skipped_by(live.plan, live, vault))
+    before = live.snapshot()
+    steps, changed = reconsidered(live.graph, before.steps, skipped_by(live.plan, live, vault))
     live.rebuild(live.graph, steps, dirty=changed)
+    tell_reconsidered(live, before, changed, at)
     live.handle(TakenUp(at=at, only_look=True))
 
 

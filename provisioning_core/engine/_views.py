@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from provisioning_core.engine._verbs import try_verb
 from provisioning_core.machine import Machine, TakenUp
 from provisioning_core.model import (
     ErrorInfo,
@@ -51,6 +52,7 @@ def view_of(snapshot: RunSnapshot, plan: Plan | None) -> RunView:
         labels=dict(run.labels),
         allowed_actions=allowed_actions(snapshot, plan),
         version=run.version,
+        is_resting=(not run.status.moves or run.attention is not None) and not snapshot.requests,
         created_at=as_datetime(run.created_at),
         started_at=as_datetime(run.started_at),
         finished_at=as_datetime(run.finished_at),
@@ -58,11 +60,13 @@ def view_of(snapshot: RunSnapshot, plan: Plan | None) -> RunView:
 
 
 def allowed_actions(snapshot: RunSnapshot, plan: Plan | None) -> tuple[str, ...]:
-    """The verbs that would be accepted now."""
+    """The verbs that would be accepted now, those taken into account that are recorded and wait to be carried out."""
     machine = Machine(snapshot.graph, snapshot.run, snapshot.steps)
     machine.handle(TakenUp(at=snapshot.run.created_at, only_look=True))
+    for waiting in snapshot.requests:
+        try_verb(machine, waiting, waiting.at)
     allowed = machine.allowed_actions()
-    if snapshot.run.attention is not None and snapshot.run.status.moves and "continue" not in allowed:
+    if snapshot.run.attention is not None and "continue" not in allowed:
         allowed = ("continue", *allowed)
     is_changed = plan is not None and plan.graph.fingerprint != snapshot.graph.code_fingerprint
     return (*allowed, "adopt_plan") if is_changed and not _is_over(snapshot.run) else allowed

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from provisioning_core.engine._outcomes import Raised
-from provisioning_core.machine import Note, StepMoved
-from provisioning_core.model import Direction, ErrorInfo, Node, StepStatus
+from provisioning_core.machine import Note, StepMoved, Violation
+from provisioning_core.model import Direction, EngineRecord, ErrorInfo, Node, StepStatus
 
 GENERIC = "This step could not be completed."
 GENERIC_UNDO = "This step could not be undone yet."
+_MOST_TOLD = 5
 
 
 def failure(node: Node, raised: Raised, direction: Direction, at: float) -> ErrorInfo:
@@ -45,6 +48,18 @@ def engine_lost(node: Node, at: float) -> ErrorInfo:
         message=node.user_message or "This step was interrupted.",
         detail="The process that ran the attempt ended before its result was recorded.",
         hint="Resolve it by hand once you know how it stands." if node.in_doubt == "hold" else "It goes on by itself.",
+        at=at,
+    )
+
+
+def left_alone(node: Node, engine: EngineRecord, at: float) -> ErrorInfo:
+    """The engine that began the attempt does not answer, but the attempt may still be alive."""
+    where = f"process {engine.pid} on host {engine.host}"
+    return ErrorInfo(
+        code="engine_silent",
+        message=node.user_message or "This step was interrupted.",
+        detail=f"The engine that began the attempt ({where}) does not answer, and the attempt may still be under way there.",
+        hint=f"It is neither run again nor undone before that has ended. If {where} hangs, end it (kill -9).",
         at=at,
     )
 
@@ -92,3 +107,12 @@ def attention(code: str, detail: str, at: float, hint: str = "") -> ErrorInfo:
         hint=hint or "Mend the cause, then `continue` the run.",
         at=at,
     )
+
+
+def impossible_record(violations: Sequence[Violation], at: float) -> ErrorInfo:
+    """What is recorded of a run breaks what always holds."""
+    told = " ".join(str(violation) for violation in violations[:_MOST_TOLD])
+    more = len(violations) - _MOST_TOLD
+    detail = f"{told} And {more} more." if more > 0 else told
+    hint = "`verify` lists all that is wrong with it. Mend what is recorded, or take it as it is: then `continue` the run."
+    return attention("impossible_record", detail, at, hint)

@@ -9,15 +9,27 @@ import asyncio
 import logging
 import pickle
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from provisioning_core.engine._attempts import Attempt, AttemptMessage, Done, Ended, Found, Key, Missed, Result, Sink, Stale
+from provisioning_core.engine._attempts import (
+    Attempt,
+    AttemptMessage,
+    BrokenOff,
+    Done,
+    Ended,
+    Found,
+    Key,
+    Missed,
+    Result,
+    Sink,
+    Stale,
+)
 from provisioning_core.engine._outcomes import Outcome, Polls, Raised, Returned, outcome_of, perform, perform_async
 from provisioning_core.engine._remote import ContextHere, answer_for, remote_work, work_without_words
-from provisioning_core.errors import LeaseLost, ProvisioningError
+from provisioning_core.errors import LeaseLost, ProvisioningError, StoreUnavailable
 from provisioning_core.executors import ProcessExecutor, ThreadExecutor, WorkerKilled
 from provisioning_core.model import (
     ONCE,
@@ -27,6 +39,7 @@ from provisioning_core.model import (
     EncodingFault,
     Resource,
     ResourceRecord,
+    RunSnapshot,
     Vault,
     mask_in,
     secrets_in,
@@ -44,6 +57,8 @@ class Running:
     sink: Sink
     task: asyncio.Task[Any] | None = None
     kill: Callable[[Any], Any] | None = None
+    is_broken_off: bool = False
+    """The engine asked it to end, for reasons of its own."""
 
 
 class Workshop:
@@ -104,15 +119,22 @@ class Workshop:
         if kill and running.kill is not None:
             running.kill(None)
 
-    def stop_run(self, run_id: str) -> None:
-        """Ask all attempts of a run to end."""
-        for key in [key for key in self._running if key.run_id == run_id]:
+    def break_off_run(self, run_id: str) -> None:
+        """Ask all attempts of a run to end: it is not ours any more."""
+        self._break_off([key for key in self._running if key.run_id == run_id])
+
+    def break_off_all(self) -> None:
+        """Ask all to end: the engine closes, or does not know whether it still owns its runs. What they raise then is no failure."""
+        self._break_off(list(self._running))
+
+    def _break_off(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            self._running[key].is_broken_off = True
             self.stop(key, kill=True)
 
-    def stop_all(self, *, kill: bool) -> None:
-        """Ask all to end."""
-        for key in list(self._running):
-            self.stop(key, kill=kill)
+    def is_under_way(self, key: Key) -> bool:
+        """Whether this attempt runs here and has not ended."""
+        return key in self._running
 
     def forget(self, key: Key) -> None:
         """An attempt has ended and its end was told."""
@@ -159,6 +181,8 @@ class Workshop:
         self._end(running, result)
 
     def _end(self, running: Running, result: Result) -> None:
+        if running.is_broken_off and isinstance(result, Raised):
+            result = BrokenOff()
         self._tell(Ended(key=running.attempt.key, direction=running.attempt.direction, result=result))
 
     def _result(self, running: Running, binding: Binding | None) -> Result:
@@ -180,7 +204,10 @@ class Workshop:
         try:
             if isinstance(self._executor, ProcessExecutor):
                 outcome: Outcome = self._executor.call(
-                    work, answer=answer_for(running.sink), begun=lambda kill: setattr(running, "kill", kill)
+                    work,
+                    answer=answer_for(running.sink),
+                    begun=lambda kill: setattr(running, "kill", kill),
+                    limit=self._limit_of(attempt),
                 )
                 return outcome
             assert self._executor is not None  # noqa: S101  _is_remote said so
@@ -194,9 +221,14 @@ class Workshop:
         finally:
             running.kill = None
 
+    def _limit_of(self, attempt: Attempt) -> float | None:
+        """Seconds after which the worker process ends itself, should this engine not live to end it."""
+        return None if attempt.deadline_at is None else max(0.0, attempt.deadline_at - self._clock.now()) + _GRACE
+
     def _in_transaction(self, running: Running, binding: Binding, materials: _Materials) -> Result:
         """What the step writes and its completion are committed together, or not at all."""
         attempt = running.attempt
+        result: Result | None = None
         try:
             with self._store.transaction(attempt.key.run_id, attempt.epoch) as transaction:
                 result = self._perform_in(transaction, running, binding, materials)
@@ -204,6 +236,8 @@ class Workshop:
             return left.result
         except LeaseLost:
             return Stale()
+        except StoreUnavailable as error:
+            return self._settle_lost(running, result, error)
         except Exception as error:  # noqa: BLE001  flush and commit raise the database's own errors
             return self._masked(outcome_of(error, attempt.retry), materials)
         finally:
@@ -211,6 +245,29 @@ class Workshop:
         if isinstance(result, Done) and attempt.direction is Direction.FORWARD:
             return Done(output=result.output, is_completed=True)
         return result
+
+    def _settle_lost(self, running: Running, result: Result | None, error: StoreUnavailable) -> Result:
+        """The store was away when the step's transaction began or ended: no failure of the step's, so it is done again.
+
+        A commit whose answer was lost is looked for, however long that takes: done again it would be written twice.
+        """
+        attempt = running.attempt
+        if error.is_unknown and isinstance(result, Done) and attempt.direction is Direction.FORWARD:
+            stored = self._load_at_last(attempt.key.run_id)
+            if stored.run.epoch != attempt.epoch:
+                return Stale()
+            if any((each.step, each.token) == (attempt.key.step, attempt.key.token) for each in stored.completions):
+                return Done(output=result.output, is_completed=True)
+        return Polls(after=_LONGEST_LOOK, message=error.message)
+
+    def _load_at_last(self, run_id: str) -> RunSnapshot:
+        pause, wait = threading.Event(), _FIRST_LOOK
+        while True:
+            pause.wait(wait)
+            try:
+                return self._store.load(run_id)
+            except StoreUnavailable:
+                wait = min(wait * 2, _LONGEST_LOOK)
 
     def _perform_in(self, transaction: TransactionalAttempt, running: Running, binding: Binding, materials: _Materials) -> Result:
         attempt = running.attempt
@@ -293,6 +350,10 @@ class Workshop:
         )
 
 
+_GRACE = 1.0
+"""Seconds after its time is up in which an attempt's end is this engine's to bring about."""
+_FIRST_LOOK, _LONGEST_LOOK = 0.05, 1.0
+"""Seconds until the store is asked whether it has recorded something, and between two times."""
 _PICKLE_HINT = "On worker processes a step must stand at the top level of a module, and its arguments and output must be picklable."
 
 

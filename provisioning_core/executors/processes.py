@@ -2,15 +2,22 @@
 
 Each child serves one call at a time over a pipe. A call may send messages while it runs (progress, ledger entries) and waits for the
 answer to each, so that a ledger entry is durable before the next line of the step runs.
+
+Nothing that a child does may outlive the engine that asked for it: another engine takes a dead engine's steps up at once. So a child
+ends with its parent, however that ends, by the kernel's hand where there is one that does it (Linux); and a call's ``limit`` is
+kept by the child itself, by a timer that no code of the step can hold up, whatever has become of the parent.
 """
 
 from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import pickle
+import signal
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from functools import partial
 from multiprocessing.connection import Connection
@@ -20,6 +27,9 @@ from provisioning_core.executors.threads import ThreadExecutor
 
 Tell = Callable[[Any], Any]
 """Sends a message out of the child and gives back the answer; raises what the answer raised."""
+
+
+_PR_SET_PDEATHSIG = 1
 
 
 class WorkerKilled(Exception):
@@ -35,6 +45,8 @@ class ProcessExecutor(Executor):
 
     def __init__(self, max_workers: int = 4) -> None:
         self._threads = ThreadExecutor(max_workers, name="provisioning-process")
+        self._spawner = ThreadExecutor(1, name="provisioning-spawner")
+        """On Linux a child ends with the thread that began it, so that thread must last as long as this does."""
         self._context = multiprocessing.get_context("spawn")
         self._lock = threading.Lock()
         self._idle: list[_Child] = []
@@ -44,17 +56,25 @@ class ProcessExecutor(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         return self._threads.submit(self.call, _Plain(fn, args, kwargs))
 
-    def call(self, work: Callable[[Tell], Any], *, answer: Tell | None = None, begun: Tell | None = None) -> Any:
+    def call(
+        self,
+        work: Callable[[Tell], Any],
+        *,
+        answer: Tell | None = None,
+        begun: Tell | None = None,
+        limit: float | None = None,
+    ) -> Any:
         """Run ``work(tell)`` in a child and wait for it. ``begun`` gets a function that kills the child.
 
-        Raises what the work raised, WorkerKilled when the child ended, or PicklingError when something can't cross.
+        After ``limit`` seconds the child ends itself (``SIGALRM``), where the system has such timers. Raises what the work raised,
+        WorkerKilled when the child ended, or PicklingError when something can't cross.
         """
         payload = pickle.dumps(work)
         child = self._take()
         if begun is not None:
             begun(child.kill)
         try:
-            result = child.call(payload, answer)
+            result = child.call(payload, answer, limit)
         except WorkerKilled:
             self._forget(child)
             raise
@@ -70,6 +90,7 @@ class ProcessExecutor(Executor):
         with self._lock:
             self._closed = True
             children, self._all, self._idle = self._all, set(), []
+        self._spawner.shutdown()
         for child in children:
             child.close()
 
@@ -79,7 +100,7 @@ class ProcessExecutor(Executor):
                 raise RuntimeError("the executor was shut down and takes no more calls")
             if self._idle:
                 return self._idle.pop()
-            child = _Child(self._context)
+            child: _Child = self._spawner.submit(_Child, self._context).result()
             self._all.add(child)
             return child
 
@@ -114,8 +135,8 @@ class _Child:
         self._process.start()
         theirs.close()
 
-    def call(self, payload: bytes, answer: Tell | None) -> Any:
-        self._exchange(partial(self._pipe.send_bytes, payload))
+    def call(self, payload: bytes, answer: Tell | None, limit: float | None) -> Any:
+        self._exchange(partial(self._pipe.send, (payload, limit)))
         while True:
             kind, value = self._exchange(self._pipe.recv)
             if kind == "returned":
@@ -151,8 +172,40 @@ class _PipeClosed(BaseException):
     """The parent is gone. Not an ``Exception``, so that a step that catches everything does not go on."""
 
 
+def _end_with_parent() -> None:
+    """By the kernel's hand where that is to be had; else, and if the parent is gone already, by a thread that waits for its end."""
+    parent = multiprocessing.parent_process()
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, name="provisioning-parent", daemon=True).start()
+
+
+@contextlib.contextmanager
+def _limited(limit: float | None) -> Iterator[None]:
+    """The process ends when this takes longer: no handler of Python's runs, so it doesn't matter what the step is at."""
+    if limit is None or not hasattr(signal, "setitimer"):
+        yield
+        return
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, max(limit, 0.001))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 def _serve(pipe: Connection) -> None:
     """The child's main loop."""
+    _end_with_parent()
 
     def tell(message: Any) -> Any:
         try:
@@ -166,7 +219,10 @@ def _serve(pipe: Connection) -> None:
 
     with contextlib.suppress(EOFError, OSError, KeyboardInterrupt, _PipeClosed):
         while True:
-            _send(pipe, _work(pipe.recv_bytes(), tell))
+            payload, limit = pipe.recv()
+            with _limited(limit):
+                reply = _work(payload, tell)
+            _send(pipe, reply)
 
 
 def _work(payload: bytes, tell: Tell) -> tuple[str, Any]:

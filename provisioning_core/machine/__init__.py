@@ -4,6 +4,7 @@ from provisioning_core.machine._board import Cell
 from provisioning_core.machine._commands import Command, Decision, Launch, Move, Note, RunMoved, StepMoved, Stop
 from provisioning_core.machine._events import (
     AttemptFailed,
+    AttemptLost,
     AttemptNotReady,
     AttemptSucceeded,
     CancelRequested,
@@ -24,13 +25,18 @@ from provisioning_core.machine._events import (
     TimePassed,
     Verb,
 )
+from provisioning_core.machine._history import History
+from provisioning_core.machine._invariants import check_run, check_snapshot
 from provisioning_core.machine._machine import Machine
 from provisioning_core.machine._states import RUN_MOVES, STEP_MOVES
+from provisioning_core.machine._violations import INVARIANTS, Violation
 
 __all__ = [
+    "INVARIANTS",
     "RUN_MOVES",
     "STEP_MOVES",
     "AttemptFailed",
+    "AttemptLost",
     "AttemptNotReady",
     "AttemptSucceeded",
     "CancelRequested",
@@ -40,6 +46,7 @@ __all__ = [
     "ContinueRequested",
     "Decision",
     "DeprovisionRequested",
+    "History",
     "Launch",
     "Machine",
     "MachineEvent",
@@ -60,4 +67,7 @@ __all__ = [
     "TakenUp",
     "TimePassed",
     "Verb",
+    "Violation",
+    "check_run",
+    "check_snapshot",
 ]

@@ -75,10 +75,11 @@ class Back:
         if not cell.effect:
             self._ready.discard(i)
             if cell.status in (StepStatus.RETRYING, StepStatus.IN_DOUBT):
+                cell.next_attempt_at = None
                 self._board.move_step(i, StepStatus.CANCELLED, at)
             return True
         if cell.status is StepStatus.COMPENSATING and cell.next_attempt_at is not None:
-            self._timers.set(cell.next_attempt_at, i, cell.token, Timer.AGAIN)
+            self._timers.set(cell.next_attempt_at, i, Timer.AGAIN)
             return False
         return self._plan_undo(i, at)
 
@@ -118,7 +119,7 @@ class Back:
         if cell.status is not StepStatus.COMPENSATING:
             self._board.move_step(i, StepStatus.COMPENSATING, at)
         if cell.deadline_at is not None:
-            self._timers.set(cell.deadline_at, i, cell.token, Timer.DEADLINE)
+            self._timers.set(cell.deadline_at, i, Timer.DEADLINE)
 
     def undone(self, i: int, at: float, note: Note = Note.NONE) -> None:
         """Its compensation is done, or there turned out to be nothing to undo."""
@@ -148,12 +149,10 @@ class Back:
         cell = self._board.cells[i]
         cell.next_attempt_at = at + wait
         self._board.touch(i)
-        self._timers.set(cell.next_attempt_at, i, cell.token, Timer.AGAIN)
+        self._timers.set(cell.next_attempt_at, i, Timer.AGAIN)
 
     def retry_timer(self, i: int, at: float) -> None:
         """The wait is over."""
-        cell = self._board.cells[i]
-        if cell.live is None and cell.next_attempt_at is not None and cell.next_attempt_at <= at:
-            cell.next_attempt_at = None
-            self._board.touch(i)
-            self.look_at([i], at)
+        self._board.cells[i].next_attempt_at = None
+        self._board.touch(i)
+        self.look_at([i], at)

@@ -6,7 +6,6 @@ look at all steps again: a whole run costs O(steps + edges).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
@@ -65,9 +64,11 @@ class Board:
         self.forced = run.forced
         self.started_at = run.started_at
         self.finished_at = run.finished_at
-        self.count: Counter[StepStatus] = Counter(cell.status for cell in self.cells)
+        self._members: dict[StepStatus, set[int]] = {status: set() for status in StepStatus}
+        for i, cell in enumerate(self.cells):
+            self._members[cell.status].add(i)
         self.live = sum(cell.live is not None for cell in self.cells)
-        self.zombies = sum(cell.zombie for cell in self.cells)
+        self.zombies = {i for i, cell in enumerate(self.cells) if cell.zombie}
         self.failed_required = sum(self._fails_run(i) for i in range(len(self.cells)))
         self._weights = [max(weights.get(node.name, 1.0 if node.weight is None else node.weight), 0.0) for node in graph.nodes]
         self._total_weight = sum(self._weights)
@@ -89,8 +90,8 @@ class Board:
         self.failed_required -= self._fails_run(i)
         cell.status = new
         self.failed_required += self._fails_run(i)
-        self.count[old] -= 1
-        self.count[new] += 1
+        self._members[old].discard(i)
+        self._members[new].add(i)
         self._recount(i)
         self.touch(i)
         self._moves.append(StepMoved(step=self.nodes[i].name, old=old, new=new, at=at, attempt=cell.attempt, note=note))
@@ -102,12 +103,16 @@ class Board:
         if new not in RUN_MOVES[self.status]:
             raise IllegalMove(f"the run can't go from {self.status} to {new}.")
         if new is RunStatus.ROLLED_BACK and any(cell.effect for cell in self.cells):
-            left = ", ".join(node.name for node, cell in zip(self.nodes, self.cells, strict=True) if cell.effect)
-            raise IllegalMove(f"the run can't be {new} while these are not undone: {left}.")
+            raise self._refuse(new, "undone", (i for i, cell in enumerate(self.cells) if cell.effect))
+        if new is RunStatus.SUCCEEDED and not self.is_done:
+            raise self._refuse(new, "done", (i for i in range(len(self.cells)) if not self.is_settled(i)))
         self._moves.append(RunMoved(old=self.status, new=new, at=at, note=note))
         self.status = new
         self.started_at = self.started_at or (at if new is RunStatus.RUNNING else None)
         self.finished_at = None if new.moves or new in _UNFINISHED else at
+
+    def _refuse(self, new: RunStatus, what: str, left: Iterable[int]) -> IllegalMove:
+        return IllegalMove(f"the run can't be {new} while these are not {what}: {', '.join(self.names(left))}.")
 
     # attempts
 
@@ -126,9 +131,8 @@ class Board:
     def end(self, i: int) -> None:
         """Note that the live attempt of a step has ended."""
         cell = self.cells[i]
-        if cell.live is not None:
-            self.live -= 1
-            self.zombies -= cell.zombie
+        self.live -= 1
+        self.zombies.discard(i)
         cell.live = None
         cell.zombie = False
         cell.deadline_at = None
@@ -139,7 +143,7 @@ class Board:
         cell = self.cells[i]
         cell.zombie = True
         cell.deadline_at = None
-        self.zombies += 1
+        self.zombies.add(i)
         self.command(Stop(step=self.nodes[i].name, token=cell.token))
         self.touch(i)
 
@@ -163,11 +167,28 @@ class Board:
     def names(self, indices: Iterable[int]) -> list[str]:
         return [self.nodes[i].name for i in indices]
 
+    def count(self, *statuses: StepStatus) -> int:
+        """How many steps have one of these statuses."""
+        return sum(len(self._members[status]) for status in statuses)
+
     def where(self, *statuses: StepStatus) -> list[int]:
-        """Indices of the steps in these statuses; looks at all only when there is one."""
-        if not any(self.count[status] for status in statuses):
-            return []
-        return [i for i, cell in enumerate(self.cells) if cell.status in statuses]
+        """Indices of the steps in these statuses, in order; looks at no others."""
+        return sorted(i for status in statuses for i in self._members[status])
+
+    @property
+    def has_plans(self) -> bool:
+        """Whether a step in doubt is to be settled without a person."""
+        return any(self.cells[i].next_attempt_at is not None for i in self._members[StepStatus.IN_DOUBT])
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is alive but attempts that were given up."""
+        return self.live == len(self.zombies)
+
+    def behind(self, steps: Iterable[int]) -> set[int]:
+        """All that need these steps, directly or not, and they themselves."""
+        names = self.graph.descendants(self.names(steps))
+        return {self.graph.index[name] for name in names}
 
     def delivers(self, i: int) -> bool:
         """Whether a step hands an output (possibly None) to those that need it."""
@@ -179,9 +200,19 @@ class Board:
         return self._counts_as_done(i)
 
     @property
+    def is_done(self) -> bool:
+        """Whether every step is settled."""
+        return self._done == len(self.cells)
+
+    @property
+    def is_halted(self) -> bool:
+        """A required step failed, and the plan does not let other branches go on."""
+        return self.failed_required > 0 and self.graph.on_failure != "finish"
+
+    @property
     def progress(self) -> float:
         """Share of the work that is done, by weight: 0.0 to 1.0."""
-        if self._done == len(self.cells):
+        if self.is_done:
             return 1.0
         if self._total_weight <= 0:
             return self._done / len(self.cells)

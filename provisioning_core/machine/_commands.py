@@ -16,6 +16,7 @@ class Note(StrEnum):
     ABSENT = "something it needs delivered nothing"
     TIMEOUT = "its time was up"
     ENGINE_LOST = "its engine is gone"
+    INTERRUPTED = "it was broken off"
     GATE_TIMEOUT = "its signal did not come in time"
     SIGNALLED = "its signal came"
     SIGNALLED_EARLY = "its signal had already come"

@@ -25,12 +25,7 @@ class Course:
         board = self._board
         if board.status is RunStatus.ROLLING_BACK:
             return True
-        return board.status is RunStatus.RUNNING and not board.pausing and not (board.phase is Phase.FORWARD and self.is_halted)
-
-    @property
-    def is_halted(self) -> bool:
-        """A required step failed, and the plan does not let other branches go on."""
-        return self._board.failed_required > 0 and self._board.graph.on_failure != "finish"
+        return board.status is RunStatus.RUNNING and not board.pausing and not (board.phase is Phase.FORWARD and board.is_halted)
 
     def settle(self, at: float) -> None:
         """Move the run to where it stands now."""
@@ -48,39 +43,31 @@ class Course:
         board = self._board
         if board.failed_required and board.graph.on_failure == "rollback" and self._turn_back(at):
             return
-        if board.pausing and board.live == board.zombies:
+        if board.pausing and board.is_idle:
             self.rest_paused(at)
         elif self._moves_forward():
             board.move_run(RunStatus.RUNNING, at)
-        elif not self.is_halted and board.where(StepStatus.WAITING, StepStatus.IN_DOUBT):
+        elif not board.is_halted and board.count(StepStatus.WAITING, StepStatus.IN_DOUBT):
             board.move_run(RunStatus.WAITING, at)
         elif board.failed_required:
             board.move_run(RunStatus.FAILED, at, Note.IRREVERSIBLE if board.graph.on_failure == "rollback" else Note.NONE)
         else:
-            self._succeed(at)
-
-    def _succeed(self, at: float) -> None:
-        if self._board.progress < 1.0:
-            left = self._board.names(i for i in range(len(self._board.cells)) if not self._board.is_settled(i))
-            raise RuntimeError(f"invariant broken: nothing can go on, but these are not done: {', '.join(left[:20])}")
-        self._board.move_run(RunStatus.SUCCEEDED, at)
+            board.move_run(RunStatus.SUCCEEDED, at)
 
     def _moves_forward(self) -> bool:
+        """Whether the engine itself, or time, takes the run on."""
         board = self._board
-        if board.live > board.zombies:
+        if not board.is_idle or self._waits_for_zombie(StepStatus.IN_DOUBT):
             return True
-        stops = self.is_halted or board.pausing
-        if not stops and (len(self._ready) > 0 or board.count[StepStatus.RETRYING] > 0):
+        if board.is_halted or board.pausing:
+            return False
+        if len(self._ready) > 0 or board.count(StepStatus.RETRYING) > 0 or board.has_plans:
             return True
-        doubts = [board.cells[i] for i in board.where(StepStatus.IN_DOUBT)]
-        if any(cell.live for cell in doubts):
-            return True
-        return not stops and (any(cell.next_attempt_at is not None for cell in doubts) or self._waits_for_a_zombie())
+        return self._waits_for_zombie(StepStatus.PENDING)
 
-    def _waits_for_a_zombie(self) -> bool:
-        """Whether a step is to run again as soon as its given-up attempt has ended."""
-        board = self._board
-        return board.zombies > 0 and any(cell.zombie and cell.status is StepStatus.PENDING for cell in board.cells)
+    def _waits_for_zombie(self, status: StepStatus) -> bool:
+        """Whether a step of this status goes on as soon as its given-up attempt has ended."""
+        return any(self._board.cells[i].status is status for i in self._board.zombies)
 
     def rest_paused(self, at: float) -> None:
         self._board.pausing = False
@@ -127,11 +114,19 @@ class Course:
         self._back.begin(scope, at)
         self._settle_back(at)
 
+    def look(self, at: float) -> None:
+        """Find out from the cells what is ready, what waits, and what is to be undone."""
+        board = self._board
+        self._ready.clear()
+        if board.phase is Phase.FORWARD:
+            self._forward.rebuild(at)
+            self._forward.wake(at)
+        elif board.status.moves:
+            self._back.begin(self._redo_scope() if board.phase is Phase.REDO else self.scope(board.rollback_to), at)
+
     def resume_back(self, at: float) -> None:
         """Take a rollback, or a redo, up again."""
-        self._ready.clear()
-        redo = self._board.phase is Phase.REDO
-        self._back.begin(self._redo_scope() if redo else self.scope(self._board.rollback_to), at)
+        self.look(at)
         self.settle(at)
 
     def look_back(self, i: int, at: float) -> None:
@@ -141,14 +136,14 @@ class Course:
 
     def _settle_back(self, at: float) -> None:
         board = self._board
-        if board.live or len(self._ready) or board.count[StepStatus.COMPENSATING]:
+        if board.live or len(self._ready) or board.count(StepStatus.COMPENSATING):
             return
-        if board.count[StepStatus.COMPENSATION_FAILED]:
+        if board.count(StepStatus.COMPENSATION_FAILED):
             board.move_run(RunStatus.ROLLBACK_FAILED, at)
         elif board.rollback_to is not None:
             board.phase, board.rollback_to, board.forced = Phase.FORWARD, None, False
             board.move_run(RunStatus.PAUSED, at, Note.AS_FAR_AS_ASKED)
-        elif self._back.is_clear:
+        else:
             board.move_run(RunStatus.ROLLED_BACK, at)
 
     # running again
@@ -173,9 +168,9 @@ class Course:
         board = self._board
         if self._back.is_clear:
             self._end_redo(at)
-        elif board.pausing and board.live == board.zombies:
+        elif board.pausing and board.is_idle:
             self.rest_paused(at)
-        elif not board.live and not len(self._ready) and not board.count[StepStatus.COMPENSATING]:
+        elif not board.live and not len(self._ready) and not board.count(StepStatus.COMPENSATING):
             board.move_run(RunStatus.FAILED, at, Note.COMPENSATION_FAILED)
 
     def _end_redo(self, at: float) -> None:
@@ -203,8 +198,6 @@ class Course:
 
     def go_forward(self, at: float) -> None:
         """Go on with what is not done."""
-        self._ready.clear()
         self._board.move_run(RunStatus.RUNNING, at)
-        self._forward.rebuild(at)
-        self._forward.wake()
+        self.look(at)
         self.settle(at)

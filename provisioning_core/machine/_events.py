@@ -13,12 +13,14 @@ class TakenUp:
     """An engine took the run up, for the first time or again.
 
     Attempts that are recorded as live have ended, with an unknown outcome; but for those in ``completed``, transactional steps whose
-    output was committed together with what they wrote. ``only_look`` changes nothing: somebody
+    output was committed together with what they wrote, and those in ``zombies``, which may still be alive where they were begun: each
+    of these is told as :class:`AttemptLost` when it is known to have ended. ``only_look`` changes nothing: somebody
     only wants to know what is allowed.
     """
 
     at: float
     completed: frozenset[str] = frozenset()
+    zombies: frozenset[str] = frozenset()
     only_look: bool = False
     chance: float = 0.5
 
@@ -64,6 +66,16 @@ class AttemptFailed:
     retryable: bool = True
     retry_after: float | None = None
     interrupted: bool = False
+    chance: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptLost:
+    """An attempt has ended, and nobody knows how: its engine broke it off, or is gone. No failure of the step's own."""
+
+    at: float
+    step: str
+    token: int
     chance: float = 0.5
 
 
@@ -181,7 +193,7 @@ Verb: TypeAlias = (
 )
 """What a person or a caller asked for; refused with :class:`Conflict` when the state does not allow it."""
 
-Report: TypeAlias = AttemptSucceeded | AttemptFailed | AttemptNotReady | ProbeFound | ProbeMissed
+Report: TypeAlias = AttemptSucceeded | AttemptFailed | AttemptLost | AttemptNotReady | ProbeFound | ProbeMissed
 """How an attempt ended."""
 
 MachineEvent: TypeAlias = TakenUp | CapacityOffered | TimePassed | Report | Verb

@@ -10,7 +10,7 @@ from collections import deque
 from provisioning_core.machine._board import Board
 from provisioning_core.machine._commands import Note
 from provisioning_core.machine._ready import ReadyQueue
-from provisioning_core.machine._timers import Timer, Timers
+from provisioning_core.machine._timers import Timer, Timers, opens_at
 from provisioning_core.model import Direction, Phase, RunStatus, StepStatus
 
 
@@ -27,8 +27,9 @@ class Forward:
     # the frontier
 
     def rebuild(self, at: float) -> None:
-        """Count all needs anew: after loading, and after a person's verb."""
+        """Count all needs, and what is blocked, anew: after loading, and after a person's verb."""
         board = self._board
+        self._block_anew(at)
         for i, needs in enumerate(board.needs):
             self._unmet[i] = sum(not board.is_settled(need) for need in needs)
             self._absent[i] = any(self._lacks(i, need) for need in needs if board.is_settled(need))
@@ -36,21 +37,12 @@ class Forward:
             if cell.status is StepStatus.PENDING and self._unmet[i] == 0:
                 self._become_ready(i, at)
 
-    def wake(self) -> None:
-        """Set the timers of what waits, and queue what was interrupted on its way to a worker."""
-        for i in self._board.where(StepStatus.RETRYING, StepStatus.WAITING, StepStatus.IN_DOUBT):
-            self._wake_step(i)
-
-    def _wake_step(self, i: int) -> None:
-        cell = self._board.cells[i]
-        match cell.status:
-            case StepStatus.RETRYING:
-                self._timers.set(cell.next_attempt_at or 0.0, i, cell.token, Timer.AGAIN)
-            case StepStatus.WAITING:
-                self._set_gate_timer(i)
-            case _:
-                if cell.live is None and self._board.nodes[i].in_doubt != "hold":
-                    self.settle_doubt(i)
+    def wake(self, at: float) -> None:
+        """Set the timers of what waits, and queue what is due."""
+        for i in self._board.where(StepStatus.WAITING):
+            self._set_gate_timer(i)
+        for i in self._board.where(StepStatus.RETRYING, StepStatus.IN_DOUBT):
+            self.schedule(i, at)
 
     def _lacks(self, i: int, need: int) -> bool:
         return not self._board.delivers(need) and self._board.nodes[need].name not in self._board.nodes[i].tolerates
@@ -63,7 +55,7 @@ class Forward:
     def _take_up(self, i: int, at: float) -> list[int]:
         """A step whose needs are settled; gives back those that became ready because this one was skipped or opened."""
         node, cell = self._board.nodes[i], self._board.cells[i]
-        if cell.status is not StepStatus.PENDING or self._board.phase is not Phase.FORWARD:
+        if cell.status is not StepStatus.PENDING or self._board.phase is not Phase.FORWARD or self._board.is_halted:
             return []
         if self._absent[i]:
             cell.skip_reason = "absent"
@@ -111,10 +103,9 @@ class Forward:
         return []
 
     def _set_gate_timer(self, i: int) -> None:
-        cell = self._board.cells[i]
-        times = [moment for moment in (cell.next_attempt_at, cell.deadline_at) if moment is not None]
-        if times:
-            self._timers.set(min(times), i, cell.token, Timer.GATE)
+        moment = opens_at(self._board.cells[i])
+        if moment is not None:
+            self._timers.set(moment, i, Timer.GATE)
 
     def open_gate(self, i: int, at: float, note: Note = Note.NONE) -> None:
         """Its signal or its time came."""
@@ -130,15 +121,11 @@ class Forward:
     def gate_timer(self, i: int, at: float) -> None:
         """A gate's moment came: it opens, or has waited too long."""
         cell = self._board.cells[i]
-        if cell.status is not StepStatus.WAITING:
-            return
         if cell.next_attempt_at is not None and cell.next_attempt_at <= at:
             self.open_gate(i, at, Note.DELAY_OVER)
-        elif cell.deadline_at is not None and cell.deadline_at <= at:
+        else:
             cell.deadline_at = None
             self.exhaust(i, at, Note.GATE_TIMEOUT)
-        else:
-            self._set_gate_timer(i)
 
     # attempts
 
@@ -161,7 +148,7 @@ class Forward:
     def _set_deadline(self, i: int) -> None:
         cell = self._board.cells[i]
         if cell.deadline_at is not None:
-            self._timers.set(cell.deadline_at, i, cell.token, Timer.DEADLINE)
+            self._timers.set(cell.deadline_at, i, Timer.DEADLINE)
 
     def succeed(self, i: int, at: float, note: Note = Note.NONE) -> None:
         """The step is done, and has an output."""
@@ -176,22 +163,37 @@ class Forward:
         node, cell = self._board.nodes[i], self._board.cells[i]
         cell.failures += 1
         cell.half_done = cell.doubted
-        if retryable and cell.failures < node.retry.attempts and self.may_retry:
+        if self._board.status is RunStatus.CANCELLING:
+            self.cancelled(i, at)
+        elif retryable and cell.failures < node.retry.attempts and self.may_retry:
             self.again(i, at, max(node.retry.delay(cell.failures, chance), retry_after or 0.0))
         else:
             self.exhaust(i, at)
+
+    def poll(self, i: int, at: float, wait: float) -> None:
+        """It is not ready: again later, without using up its budget."""
+        if self._board.status is RunStatus.CANCELLING:
+            self.cancelled(i, at)
+        elif self.may_retry:
+            self.again(i, at, wait)
+        else:
+            self.exhaust(i, at, Note.HALTED)
 
     def again(self, i: int, at: float, wait: float) -> None:
         """Wait for the next attempt, without a worker."""
         cell = self._board.cells[i]
         cell.next_attempt_at = at + wait
         self._board.move_step(i, StepStatus.RETRYING, at)
-        self._timers.set(cell.next_attempt_at, i, cell.token, Timer.AGAIN)
+        self.schedule(i, at)
 
-    def retry_timer(self, i: int, at: float) -> None:
-        """The wait is over."""
+    def schedule(self, i: int, at: float) -> None:
+        """Queue the attempt that is planned, or set its timer. Not while an attempt that was given up may be alive."""
         cell = self._board.cells[i]
-        if cell.live is None and cell.next_attempt_at is not None and cell.next_attempt_at <= at:
+        if cell.live is not None or cell.next_attempt_at is None:
+            return
+        if cell.next_attempt_at > at:
+            self._timers.set(cell.next_attempt_at, i, Timer.AGAIN)
+        else:
             asks = cell.status is StepStatus.IN_DOUBT and self._board.nodes[i].in_doubt == "probe"
             self._queue(i, Direction.PROBE if asks else Direction.FORWARD)
 
@@ -203,10 +205,10 @@ class Forward:
         self._board.move_step(i, StepStatus.FAILED, at, note)
         if self._board.nodes[i].optional:
             self.deliver(i, at)
-        elif self._board.graph.on_failure == "halt" and self._goes_forward():
-            self.halt(at)
         else:
             self.block_behind(i, at)
+            if self._board.graph.on_failure == "halt" and self._goes_forward():
+                self.halt(at)
 
     def _goes_forward(self) -> bool:
         return self._board.status in (RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.WAITING)
@@ -214,8 +216,7 @@ class Forward:
     @property
     def may_retry(self) -> bool:
         """Whether the run lets a step have another attempt."""
-        halted = self._board.graph.on_failure == "halt" and self._board.failed_required > 0
-        return self._goes_forward() and not halted
+        return self._goes_forward() and not self._board.is_halted
 
     def block_behind(self, i: int, at: float) -> None:
         """Everything that depends on a failed step is blocked. Each step is visited once per run: blocked ones stop the walk."""
@@ -233,69 +234,85 @@ class Forward:
             self._board.cells[i].next_attempt_at = None
             self._ready.discard(i)
             self._board.move_step(i, StepStatus.FAILED, at, Note.HALTED)
+            if not self._board.nodes[i].optional:
+                self.block_behind(i, at)
         for i in self._board.where(StepStatus.WAITING):
             self._board.move_step(i, StepStatus.CANCELLED, at, Note.HALTED)
 
-    def unblock(self, at: float) -> None:
-        """Free what no failed step stands before any more; the needs are counted anew afterwards."""
+    def _block_anew(self, at: float) -> None:
+        """Free what no failed step stands before any more, and block what one stands before again."""
         board = self._board
-        behind = {i for i in range(len(board.nodes)) if board.cells[i].status is StepStatus.FAILED and not board.nodes[i].optional}
-        todo = list(behind)
-        while todo:
-            for dependent in board.dependents[todo.pop()]:
-                if dependent not in behind:
-                    behind.add(dependent)
-                    todo.append(dependent)
+        failed = [i for i in board.where(StepStatus.FAILED) if not board.nodes[i].optional]
+        behind = board.behind(failed)
         for i in board.where(StepStatus.BLOCKED):
             if i not in behind:
                 board.move_step(i, StepStatus.PENDING, at)
+        for i in failed:
+            self.block_behind(i, at)
 
     def zombie_gone(self, i: int, at: float) -> None:
         """A given-up attempt ended at last: whatever waited for that goes on."""
         status = self._board.cells[i].status
         if status is StepStatus.IN_DOUBT:
-            self.settle_doubt(i)
+            self.schedule(i, at)
         elif status is StepStatus.PENDING and self._unmet[i] == 0:
             self._become_ready(i, at)
 
     # doubt
 
-    def doubt(self, i: int, at: float, *, counted: bool, chance: float) -> None:
-        """The attempt's outcome is unknown: its time was up (which counts as a failure), or its engine is gone (which does not)."""
+    def doubt(self, i: int, at: float, note: Note, chance: float) -> None:
+        """The attempt's outcome is unknown. That counts as a failure, unless only its engine is to blame."""
         node, cell = self._board.nodes[i], self._board.cells[i]
-        cell.failures += counted
-        reruns = counted and node.in_doubt == "rerun"
-        if reruns and (cell.failures >= node.retry.attempts or not self.may_retry):
-            self.exhaust(i, at, Note.TIMEOUT)
-            return
-        cell.next_attempt_at = at + node.retry.delay(cell.failures, chance) if reruns else None
-        self._board.move_step(i, StepStatus.IN_DOUBT, at, Note.TIMEOUT if counted else Note.ENGINE_LOST)
-        if cell.live is None:
-            self.settle_doubt(i)
-
-    def settle_doubt(self, i: int) -> None:
-        """Nothing of the attempt is alive any more: run again or ask, as the step's policy says. ``hold`` waits for a person."""
-        match self._board.nodes[i].in_doubt:
-            case "rerun":
-                self._run_again(i)
-            case "probe":
-                self._queue(i, Direction.PROBE)
-
-    def _run_again(self, i: int) -> None:
-        cell = self._board.cells[i]
-        if cell.next_attempt_at is None:
-            self._queue(i, Direction.FORWARD)
+        counts = note is not Note.ENGINE_LOST
+        cell.failures += counts
+        reruns = node.in_doubt == "rerun"
+        if reruns and self._board.status is RunStatus.CANCELLING:
+            self.cancelled(i, at)
+        elif reruns and counts and (cell.failures >= node.retry.attempts or not self.may_retry):
+            self.exhaust(i, at, note)
         else:
-            self._timers.set(cell.next_attempt_at, i, cell.token, Timer.AGAIN)
+            wait = node.retry.delay(cell.failures, chance) if reruns and counts else 0.0
+            cell.next_attempt_at = None if node.in_doubt == "hold" else at + wait
+            self._board.move_step(i, StepStatus.IN_DOUBT, at, note)
+            self.schedule(i, at)
+
+    def cancelled(self, i: int, at: float) -> None:
+        """It ended, without success, in a run that is being cancelled."""
+        cell = self._board.cells[i]
+        cell.finished_at, cell.next_attempt_at = at, None
+        self._board.move_step(i, StepStatus.CANCELLED, at)
+
+    def ask_again(self, i: int, at: float) -> None:
+        """The probe is to be sent (again), as soon as nothing of the step is alive."""
+        self._board.cells[i].next_attempt_at = at
+        self._board.touch(i)
+        self.schedule(i, at)
+
+    def is_unasked(self, i: int) -> bool:
+        """Whether a step is in doubt, could be probed, and nobody does it any more."""
+        cell = self._board.cells[i]
+        in_doubt = cell.status is StepStatus.IN_DOUBT and self._board.nodes[i].in_doubt == "probe"
+        return in_doubt and cell.live is None and cell.next_attempt_at is None
+
+    def ask_anew(self, at: float) -> None:
+        """A person wants the run to go on: probes that were given up get a fresh budget."""
+        for i in self._board.where(StepStatus.IN_DOUBT):
+            if self.is_unasked(i):
+                self._board.cells[i].failures = 0
+                self.ask_again(i, at)
 
     def probe_missed(self, i: int, at: float) -> None:
-        """The attempt had no effect: run again, if the budget allows it."""
+        """The attempt had no effect: run again, if budget and run allow it."""
         node, cell = self._board.nodes[i], self._board.cells[i]
         cell.effect = cell.half_done = False
-        if cell.failures >= node.retry.attempts:
+        if not self._goes_forward():
+            self.cancelled(i, at)
+        elif cell.failures >= node.retry.attempts:
             self.exhaust(i, at, Note.TIMEOUT)
+        elif not self.may_retry:
+            self.exhaust(i, at, Note.HALTED)
         else:
-            self._queue(i, Direction.FORWARD)
+            self.again(i, at, 0.0)
 
     def probe_failed(self, i: int, at: float, *, retryable: bool, chance: float) -> None:
         """The outside world can't be asked: later again, or wait for a person."""
@@ -304,4 +321,4 @@ class Forward:
         cell.next_attempt_at = None
         if retryable and cell.failures < node.retry.attempts:
             cell.next_attempt_at = at + node.retry.delay(cell.failures, chance)
-            self._timers.set(cell.next_attempt_at, i, cell.token, Timer.AGAIN)
+            self.schedule(i, at)

@@ -23,6 +23,7 @@ from provisioning_core.machine._commands import Decision, Launch, Note
 from provisioning_core.machine._course import Course
 from provisioning_core.machine._events import (
     AttemptFailed,
+    AttemptLost,
     AttemptNotReady,
     AttemptSucceeded,
     CapacityOffered,
@@ -41,11 +42,10 @@ from provisioning_core.machine._verbs import Verbs
 from provisioning_core.model import Direction, Phase, PlanGraph, RunRecord, RunStatus, StepRecord, StepStatus
 
 _ENDS: Mapping[Direction, tuple[type[Report], ...]] = {
-    Direction.FORWARD: (AttemptSucceeded, AttemptFailed, AttemptNotReady),
-    Direction.COMPENSATE: (AttemptSucceeded, AttemptFailed, AttemptNotReady),
-    Direction.PROBE: (ProbeFound, ProbeMissed, AttemptFailed, AttemptNotReady),
+    Direction.FORWARD: (AttemptSucceeded, AttemptFailed, AttemptLost, AttemptNotReady),
+    Direction.COMPENSATE: (AttemptSucceeded, AttemptFailed, AttemptLost, AttemptNotReady),
+    Direction.PROBE: (ProbeFound, ProbeMissed, AttemptFailed, AttemptLost, AttemptNotReady),
 }
-_FORWARD_AGAIN = (StepStatus.RETRYING, StepStatus.IN_DOUBT)
 
 
 class Machine:
@@ -56,7 +56,7 @@ class Machine:
     ) -> None:
         self._board = Board(graph, run, steps, weights or {})
         self._ready = ReadyQueue(self._board)
-        self._timers = Timers()
+        self._timers = Timers(self._board)
         self._forward = Forward(self._board, self._ready, self._timers)
         self._back = Back(self._board, self._ready, self._timers)
         self._course = Course(self._board, self._ready, self._forward, self._back)
@@ -128,7 +128,7 @@ class Machine:
                 self._launch(event)
             case TimePassed():
                 self._pass_time(event)
-            case AttemptSucceeded() | AttemptFailed() | AttemptNotReady() | ProbeFound() | ProbeMissed():
+            case AttemptSucceeded() | AttemptFailed() | AttemptLost() | AttemptNotReady() | ProbeFound() | ProbeMissed():
                 self._report(event)
             case _:
                 self._handle_verb(event)
@@ -142,31 +142,36 @@ class Machine:
     def _take_up(self, event: TakenUp) -> None:
         board = self._board
         if event.only_look:
-            self._forward.rebuild(event.at)
+            self._course.look(event.at)
             return
         if board.status is RunStatus.PENDING:
             board.move_run(RunStatus.RUNNING, event.at)
         for i, cell in enumerate(board.cells):
             if cell.live is not None:
-                self._lose(i, event)
-        if board.phase is Phase.FORWARD:
-            self._forward.rebuild(event.at)
-            self._forward.wake()
-        elif board.status.moves:
-            self._course.resume_back(event.at)
+                self._lose_with_engine(i, event)
+        self._course.look(event.at)
         if board.status.moves:
             self._course.settle(event.at)
 
-    def _lose(self, i: int, event: TakenUp) -> None:
+    def _lose_with_engine(self, i: int, event: TakenUp) -> None:
         cell, direction = self._board.cells[i], self._board.cells[i].live
-        is_completed = self._board.nodes[i].name in event.completed
-        self._board.end(i)
-        if direction is not Direction.FORWARD or cell.status is not StepStatus.RUNNING:
-            return
-        if is_completed:
+        name = self._board.nodes[i].name
+        is_completed = name in event.completed
+        if is_completed or name not in event.zombies:
+            self._board.end(i)
+        elif not cell.zombie:
+            self._board.give_up_on(i)
+        if direction is Direction.PROBE:
+            self._lose_probe(i, event.at)
+        elif cell.status is StepStatus.RUNNING and is_completed:
             self._forward.succeed(i, event.at)
-        else:
-            self._forward.doubt(i, event.at, counted=False, chance=event.chance)
+        elif cell.status is StepStatus.RUNNING:
+            self._forward.doubt(i, event.at, Note.ENGINE_LOST, event.chance)
+
+    def _lose_probe(self, i: int, at: float) -> None:
+        """What it would have answered is not known. One before a compensation is planned anew with that."""
+        if self._board.cells[i].status is StepStatus.IN_DOUBT:
+            self._forward.ask_again(i, at)
 
     # launching
 
@@ -200,22 +205,19 @@ class Machine:
     # time
 
     def _pass_time(self, event: TimePassed) -> None:
-        for i, token, kind in self._timers.due(event.at):
-            if self._board.cells[i].token == token:
-                self._go_off(i, kind, event)
-        self._course.settle(event.at)
+        for i, kind in self._timers.due(event.at):
+            self._go_off(i, kind, event)
+            self._course.settle(event.at)
 
     def _go_off(self, i: int, kind: Timer, event: TimePassed) -> None:
-        cell = self._board.cells[i]
         match kind:
             case Timer.DEADLINE:
-                if cell.live is not None and not cell.zombie and cell.deadline_at is not None:
-                    self._time_is_up(i, event.at, event.chance)
+                self._time_is_up(i, event.at, event.chance)
             case Timer.AGAIN:
-                if self._goes_back(i):
+                if self._board.cells[i].status is StepStatus.COMPENSATING:
                     self._back.retry_timer(i, event.at)
-                elif cell.status in _FORWARD_AGAIN:
-                    self._forward.retry_timer(i, event.at)
+                else:
+                    self._forward.schedule(i, event.at)
             case Timer.GATE:
                 if self._board.status in (RunStatus.RUNNING, RunStatus.WAITING):
                     self._forward.gate_timer(i, event.at)
@@ -225,8 +227,8 @@ class Machine:
     def _time_is_up(self, i: int, at: float, chance: float) -> None:
         direction = self._board.cells[i].live
         self._board.give_up_on(i)
-        if direction is Direction.FORWARD and self._board.status in (RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED):
-            self._forward.doubt(i, at, counted=True, chance=chance)
+        if direction is Direction.FORWARD:
+            self._forward.doubt(i, at, Note.TIMEOUT, chance)
 
     # how attempts end
 
@@ -242,45 +244,37 @@ class Machine:
             self._time_is_up(i, event.at, chance)
         direction, was_zombie = cell.live, cell.zombie
         self._board.end(i)
-        if was_zombie:
-            self._end_zombie(i, direction, event.at, chance)
-        elif self._goes_back(i) and direction is not Direction.FORWARD:
-            self._report_back(i, event)
-        elif direction is Direction.PROBE:
-            self._report_probe(i, event)
-        else:
+        if direction is Direction.FORWARD and was_zombie:
+            self._forward.zombie_gone(i, event.at)
+        elif direction is Direction.FORWARD:
             self._report_forward(i, event)
+        elif isinstance(event, AttemptLost):
+            self._lose_probe(i, event.at)
+        else:
+            self._report_other(i, _refused(event, chance) if was_zombie else event)
         if self._goes_back(i):
             self._back.look_at([i], event.at)
         self._course.settle(event.at)
 
-    def _end_zombie(self, i: int, direction: Direction, at: float, chance: float) -> None:
-        cell = self._board.cells[i]
-        if self._goes_back(i) and direction is not Direction.FORWARD:
-            self._back.fail(i, at, retryable=True, retry_after=None, chance=chance)
-        elif direction is Direction.PROBE:
-            self._forward.probe_failed(i, at, retryable=True, chance=chance)
-        elif cell.status is StepStatus.RUNNING:
-            self._board.move_step(i, StepStatus.IN_DOUBT, at, Note.TIMEOUT)
-        elif not self._goes_back(i):
-            self._forward.zombie_gone(i, at)
-
     def _report_forward(self, i: int, event: Report) -> None:
-        cancels = self._board.status is RunStatus.CANCELLING
         match event:
             case AttemptSucceeded():
                 self._forward.succeed(i, event.at)
-            case AttemptFailed() | AttemptNotReady() if cancels:
-                self._board.cells[i].half_done = self._board.cells[i].doubted or _was_interrupted(event)
-                self._board.cells[i].finished_at = event.at
-                self._board.move_step(i, StepStatus.CANCELLED, event.at)
+            case AttemptFailed(interrupted=True):
+                self._forward.doubt(i, event.at, Note.INTERRUPTED, event.chance)
             case AttemptFailed():
                 self._forward.fail(i, event.at, retryable=event.retryable, retry_after=event.retry_after, chance=event.chance)
-                self._board.cells[i].half_done = self._board.cells[i].half_done or event.interrupted
-            case AttemptNotReady() if not self._forward.may_retry:
-                self._forward.exhaust(i, event.at, Note.HALTED)
+            case AttemptLost():
+                self._forward.doubt(i, event.at, Note.ENGINE_LOST, event.chance)
             case AttemptNotReady():
-                self._forward.again(i, event.at, event.after)
+                self._forward.poll(i, event.at, event.after)
+
+    def _report_other(self, i: int, event: Report) -> None:
+        """A compensation, or a probe: of what is undone, or of what is in doubt."""
+        if self._board.cells[i].status is StepStatus.COMPENSATING:
+            self._report_back(i, event)
+        else:
+            self._report_probe(i, event)
 
     def _report_probe(self, i: int, event: Report) -> None:
         match event:
@@ -305,9 +299,8 @@ class Machine:
                 self._back.fail(i, event.at, retryable=event.retryable, retry_after=event.retry_after, chance=event.chance)
             case AttemptNotReady():
                 self._back.again(i, event.at, event.after)
-            case _:
-                assert_never(event)
 
 
-def _was_interrupted(event: Report) -> bool:
-    return isinstance(event, AttemptFailed) and event.interrupted
+def _refused(event: Report, chance: float) -> AttemptFailed:
+    """The result of an attempt that was given up: it does not count, whatever it is."""
+    return AttemptFailed(at=event.at, step=event.step, token=event.token, chance=chance)

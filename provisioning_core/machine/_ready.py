@@ -14,7 +14,8 @@ class ReadyQueue:
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self._lines: dict[str | None, deque[tuple[int, Direction]]] = {}
+        self._lines: dict[str | None, deque[tuple[int, int, Direction]]] = {}
+        self._arrivals = 0
         self._size = 0
 
     def __len__(self) -> int:
@@ -27,7 +28,8 @@ class ReadyQueue:
             return
         self._size += cell.queued is None
         cell.queued = direction
-        self._lines.setdefault(self._board.nodes[i].limit, deque()).append((i, direction))
+        self._arrivals += 1
+        self._lines.setdefault(self._board.nodes[i].limit, deque()).append((self._arrivals, i, direction))
 
     def discard(self, i: int) -> None:
         """It waits no more."""
@@ -38,23 +40,28 @@ class ReadyQueue:
     def clear(self) -> None:
         """Nothing waits any more."""
         for line in self._lines.values():
-            for i, _ in line:
+            for _, i, _ in line:
                 self._board.cells[i].queued = None
         self._lines.clear()
         self._size = 0
 
     def take(self, slots: int, limits: Mapping[str, int]) -> list[tuple[int, Direction]]:
         """At most ``slots`` of them, and of each named limit at most as many as it says."""
+        room = {limit: slots if limit is None else limits.get(limit, slots) for limit in self._lines}
         taken: list[tuple[int, Direction]] = []
-        for limit, line in self._lines.items():
-            room = slots - len(taken)
-            if limit is not None:
-                room = min(room, limits.get(limit, room))
-            while line and room > 0:
-                i, direction = line.popleft()
-                if self._board.cells[i].queued is not direction:
-                    continue
-                self.discard(i)
-                taken.append((i, direction))
-                room -= 1
+        while len(taken) < slots:
+            heads = [(head, limit) for limit in self._lines if room[limit] > 0 and (head := self._head(limit)) is not None]
+            if not heads:
+                break
+            (_, i, direction), limit = min(heads, key=lambda each: each[0][0])
+            self.discard(i)
+            room[limit] -= 1
+            taken.append((i, direction))
         return taken
+
+    def _head(self, limit: str | None) -> tuple[int, int, Direction] | None:
+        """The first of a line that still waits."""
+        line = self._lines[limit]
+        while line and self._board.cells[line[0][1]].queued is not line[0][2]:
+            line.popleft()
+        return line[0] if line else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from typing import assert_never
 
 from provisioning_core.errors import Conflict, InvalidInput
+from provisioning_core.machine._again import Again
 from provisioning_core.machine._board import Board
 from provisioning_core.machine._commands import Note
 from provisioning_core.machine._course import Course
@@ -43,6 +43,7 @@ class Verbs:
         self._ready = ready
         self._forward = forward
         self._course = course
+        self._again = Again(board, forward, course)
 
     def handle(self, verb: Verb) -> None:
         """Carry it out, or refuse it with Conflict, NotFound or InvalidInput."""
@@ -72,11 +73,11 @@ class Verbs:
     # what is allowed
 
     def allowed(self) -> tuple[str, ...]:
-        """The verbs that would be accepted now, without further arguments but a step's name."""
+        """The verbs that would be accepted now in some form: for one of the steps, or with ``force``."""
         possible = {
             "retry": self._can_retry(),
             "continue": self._can_continue(),
-            "skip": self._board.status in _SKIPS and self._board.phase is Phase.FORWARD and self._board.count[S.FAILED] > 0,
+            "skip": self._board.status in _SKIPS and self._board.phase is Phase.FORWARD and self._board.count(S.FAILED) > 0,
             "resolve": self._can_resolve(),
             "rollback": self._board.status in _ROLLS_BACK,
             "cancel": self._board.status in _CANCELS,
@@ -88,20 +89,21 @@ class Verbs:
 
     def _can_retry(self) -> bool:
         if self._board.status is R.WAITING:
-            return self._board.failed_required > 0
+            unasked = any(self._forward.is_unasked(i) for i in self._board.where(S.IN_DOUBT))
+            return unasked or self._board.failed_required > 0
         return self._board.status in (R.FAILED, R.CANCELLED, R.PAUSED, R.ROLLED_BACK, R.ROLLBACK_FAILED)
 
     def _can_continue(self) -> bool:
         if self._board.status is R.WAITING:
-            return self._board.failed_required > 0 or len(self._ready) > 0 or self._board.progress == 1.0
-        return self._board.status in _STOPPED
+            return self._board.failed_required > 0 or len(self._ready) > 0 or self._board.is_done
+        return self._board.status in _STOPPED or self._board.pausing
 
     def _can_resolve(self) -> bool:
         if self._board.status in (R.ROLLED_BACK, R.SUCCEEDED):
             return False
         cells = self._board.cells
         doubts = any(cells[i].live is None for i in self._board.where(S.IN_DOUBT))
-        return doubts or self._board.count[S.COMPENSATION_FAILED] > 0
+        return doubts or self._board.count(S.COMPENSATION_FAILED) > 0
 
     def _can_signal(self) -> bool:
         if self._board.status not in _TAKES_SIGNALS:
@@ -131,13 +133,13 @@ class Verbs:
             raise self._refuse("retry", f"the run is {self._board.status}, and nothing in it waits for another try.")
         match self._board.status:
             case R.ROLLBACK_FAILED:
-                self._retry_compensations(verb.at)
+                self._again.compensations(verb.at)
                 self._board.move_run(R.ROLLING_BACK, verb.at)
                 self._course.resume_back(verb.at)
             case R.ROLLED_BACK:
-                self._provision_anew(verb.at)
+                self._again.anew(verb.at)
             case _:
-                self._go_on(verb.at)
+                self._again.go_on(verb.at)
 
     def _retry_steps(self, verb: RetryRequested, steps: list[int]) -> None:
         if not steps:
@@ -145,89 +147,26 @@ class Verbs:
         self._require("retry", (*_STOPPED, R.SUCCEEDED), "Named steps are run again when the run rests.")
         if self._board.phase is not Phase.FORWARD:
             raise self._refuse("retry", "steps can't be named while others are being undone.", hint="Retry without names first.")
-        again = self._with_dependents(steps)
-        undo = self._undone_first(steps, again)
-        for i in sorted(again - undo):
-            if self._is_resettable(i):
-                self._course.reset(i, verb.at)
-        self._forward.unblock(verb.at)
-        self._reopen(verb.at, failed=False, but=undo)
-        self._course.begin_redo(undo, verb.at)
-
-    def _with_dependents(self, steps: Iterable[int]) -> set[int]:
-        return {self._board.graph.index[name] for name in self._board.graph.descendants(self._board.names(steps))}
-
-    def _undone_first(self, steps: list[int], again: set[int]) -> set[int]:
-        """What succeeded. What was only begun too, if it stands behind that, or is under way behind a step that runs again."""
-        cells = self._board.cells
-        done = {i for i in again if cells[i].effect and cells[i].has_output}
-        begun = {i for i in self._with_dependents(done) if cells[i].effect}
-        behind = self._with_dependents(dependent for i in steps for dependent in self._board.dependents[i])
-        return begun | {i for i in behind if cells[i].status in (S.IN_DOUBT, S.RETRYING)}
-
-    def _is_resettable(self, i: int) -> bool:
-        cell = self._board.cells[i]
-        return cell.skip_reason != "condition" and cell.status not in (S.IN_DOUBT, S.WAITING, S.RETRYING)
-
-    def _retry_compensations(self, at: float) -> None:
-        for i in self._board.where(S.COMPENSATION_FAILED):
-            cell = self._board.cells[i]
-            cell.attempt = cell.failures = 0
-            cell.next_attempt_at = None
-            self._board.move_step(i, S.COMPENSATING, at)
-
-    def _provision_anew(self, at: float) -> None:
-        board = self._board
-        board.phase, board.forced, board.rollback_to = Phase.FORWARD, False, None
-        for i, cell in enumerate(board.cells):
-            if cell.skip_reason != "condition":
-                self._course.reset(i, at)
-        self._course.go_forward(at)
+        absent = [i for i in steps if not self._again.takes_part(i)]
+        if absent:
+            names = ", ".join(self._board.names(absent))
+            raise self._refuse("retry", f"the run does without {names}: the condition is false.", code="step_not_in_run")
+        self._again.steps(steps, verb.at)
 
     def _continue(self, verb: ContinueRequested) -> None:
         if self._board.phase is Phase.BACK:
             raise self._refuse("continue", "a rollback has begun; it can only be finished.", code="rollback_begun")
         if not self._can_continue():
             raise self._refuse("continue", f"the run is {self._board.status}{self._what_it_waits_for()}.")
-        self._go_on(verb.at)
+        if self._board.pausing:
+            self._board.pausing = False
+            self._course.settle(verb.at)
+        else:
+            self._again.go_on(verb.at)
 
     def _what_it_waits_for(self) -> str:
         waiting = self._board.names(self._board.where(S.WAITING, S.IN_DOUBT)[:10])
         return f" and waits for {', '.join(waiting)}" if waiting else ""
-
-    def _go_on(self, at: float) -> None:
-        if self._board.phase is Phase.REDO:
-            self._reopen(at, failed=True, but={i for i, cell in enumerate(self._board.cells) if cell.redo})
-            self._retry_compensations(at)
-            self._board.move_run(R.RUNNING, at)
-            self._course.resume_back(at)
-            return
-        self._reopen(at, failed=True)
-        self._course.go_forward(at)
-
-    def _reopen(self, at: float, *, failed: bool, but: Collection[int] = ()) -> None:
-        """Let everything that is not done run (again). Steps stand in topological order, so one pass sees all consequences."""
-        for i in range(len(self._board.cells)):
-            if i not in but and self._is_open(i, failed=failed):
-                self._course.reset(i, at)
-
-    def _is_open(self, i: int, *, failed: bool) -> bool:
-        match self._board.cells[i].status:
-            case S.FAILED:
-                return failed and (not self._board.nodes[i].optional or self._nobody_went_on_without(i))
-            case S.BLOCKED:
-                return failed
-            case S.CANCELLED | S.COMPENSATED:
-                return True
-            case S.SKIPPED:
-                absent = self._board.cells[i].skip_reason == "absent"
-                return absent and any(not self._board.is_settled(need) for need in self._board.needs[i])
-            case _:
-                return False
-
-    def _nobody_went_on_without(self, i: int) -> bool:
-        begun = (self._board.cells[dependent] for dependent in self._board.dependents[i])
-        return all(cell.status in (S.PENDING, S.BLOCKED, S.CANCELLED) or cell.skip_reason == "absent" for cell in begun)
 
     # by hand
 
@@ -242,9 +181,8 @@ class Verbs:
             raise self._refuse("skip", why, code="step_not_failed")
         cell.skip_reason, cell.has_output, cell.half_done = "person", True, False
         self._board.move_step(i, S.SKIPPED, verb.at, Note.BY_HAND)
-        self._forward.unblock(verb.at)
-        if self._board.status is R.RUNNING and not self._course.is_halted:
-            self._reopen(verb.at, failed=False)
+        if self._board.status in (R.RUNNING, R.WAITING) and not self._board.is_halted:
+            self._again.reopen(verb.at, failed=False)
         self._forward.rebuild(verb.at)
         self._settle_if_running(verb.at)
 
@@ -312,10 +250,7 @@ class Verbs:
             cell.finished_at, cell.next_attempt_at = verb.at, None
             self._ready.discard(i)
             self._board.move_step(i, S.FAILED if cell.effect else S.COMPENSATED, verb.at, Note.BY_HAND)
-        if self._board.status is R.ROLLBACK_FAILED:
-            self._end_rollback_if_done(verb.at)
-        else:
-            self._course.look_back(i, verb.at)
+        self._course.look_back(i, verb.at)
 
     def _settle_if_running(self, at: float) -> None:
         """A run that rests stays where it is until `continue`."""
@@ -332,8 +267,7 @@ class Verbs:
         pivots = [] if force else self._course.pivots(self._course.scope(verb.to))
         if pivots:
             raise self._crosses(pivots)
-        if self._board.status is R.ROLLBACK_FAILED:
-            self._retry_compensations(verb.at)
+        self._again.compensations(verb.at)
         self._course.begin_rollback(verb.at, to=verb.to, force=verb.force)
 
     def _crosses(self, pivots: list[int]) -> Conflict:

@@ -18,6 +18,7 @@ from provisioning_core.model._run import (
     RunSnapshot,
     StatusChange,
     StepRecord,
+    UnreadableRun,
 )
 from provisioning_core.model._secrets import Vault, mask_in, secrets_in
 from provisioning_core.model._status import DONE, MOVING, OCCUPYING, Direction, Phase, RunStatus, StepStatus
@@ -81,6 +82,7 @@ __all__ = [
     "StepRecord",
     "StepStatus",
     "StepView",
+    "UnreadableRun",
     "Vault",
     "as_datetime",
     "gate",

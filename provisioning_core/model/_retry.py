@@ -49,7 +49,7 @@ class Retry:
         try:
             wait = min(self.initial * self.factor**exponent, self.maximum)
         except OverflowError:
-            wait = self.maximum
+            wait = self.maximum if self.initial > 0 else 0.0
         return max(0.0, wait * (1 + self.jitter * (2 * chance - 1)))
 
     def is_worth_it(self, error: BaseException) -> bool:

@@ -61,6 +61,8 @@ class StepRecord:
     """The output as JSON text, secrets encrypted; None when there is none."""
     error: ErrorInfo | None = None
     undo_error: ErrorInfo | None = None
+    engine: str | None = None
+    """Id of the engine that began the latest attempt."""
     checkpoint: str | None = None
     """What ``ctx.checkpoint`` stored, as JSON text."""
 
@@ -191,6 +193,16 @@ class RunSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableRun:
+    """A run whose records can't be read: written by another version, or damaged."""
+
+    id: str
+    epoch: int
+    problem: str
+    """For operators."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineRecord:
     """One engine process: who it is, and until when it can be trusted to be alive."""
 
@@ -202,6 +214,8 @@ class EngineRecord:
     """When the process started, as the system tells it: a pid alone may be used again."""
     expires_at: float = 0.0
     """By the store's clock."""
+    overdue: float = 0.0
+    """Seconds since it expired, by the store's clock, when the row was read; negative while it lives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,310 +1,326 @@
-"""A store that forgets everything when the process ends: for tests, demos and first steps."""
+"""A store in memory: for tests, and for what may be forgotten with the process."""
 
 from __future__ import annotations
 
-import base64
-import itertools
 import threading
-import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from itertools import islice
+from typing import Any, NoReturn
 
-from provisioning_core.errors import Conflict, InvalidInput, NotFound, ProvisioningError
+from provisioning_core.errors import Conflict, NotFound, ProvisioningError
 from provisioning_core.model import (
     OCCUPYING,
-    Completion,
     EngineRecord,
+    ErrorInfo,
     EventRecord,
-    PlanGraph,
     RequestRecord,
-    ResourceRecord,
     RunFilter,
     RunRecord,
     RunSnapshot,
     RunStatus,
     StatusChange,
-    StepRecord,
 )
-from provisioning_core.ports import Clock, NewRun, RunChange, RunHead, RunPageRecord, StatusHook, TransactionalAttempt
+from provisioning_core.ports import Clock, NewRun, RunChange, RunHead, RunPageRecord, StatusHook, SystemClock, TransactionalAttempt
+from provisioning_core.stores._cursors import cursor_after, number_in
+from provisioning_core.stores._kept import KeptRun
 
-_WEIGHT = 0.2
-
-
-@dataclass(slots=True)
-class _Kept:
-    """All of one run."""
-
-    run: RunRecord
-    graph: PlanGraph
-    number: int
-    steps: dict[str, StepRecord] = field(default_factory=dict)
-    events: list[EventRecord] = field(default_factory=list)
-    resources: dict[tuple[str, str, str], ResourceRecord] = field(default_factory=dict)
-    completions: dict[str, Completion] = field(default_factory=dict)
-    requests: dict[str, RequestRecord] = field(default_factory=dict)
-
-
-class _SystemClock:
-    def now(self) -> float:
-        return time.time()
+_NEW_SHARE = 0.2
 
 
 class MemoryStore:
-    """Thread-safe; one process only. ``clock`` tells when leases run out."""
+    """Keeps its records in dictionaries, under one lock. ``clock`` tells whether engines live; the system's clock by default."""
 
     has_sessions = False
     is_durable = False
 
     def __init__(self, clock: Clock | None = None) -> None:
-        self._clock = clock or _SystemClock()
+        self._clock = clock or SystemClock()
         self._lock = threading.RLock()
-        self._runs: dict[str, _Kept] = {}
-        self._of_subject: dict[str, list[_Kept]] = {}
+        self._kept: dict[str, KeptRun] = {}
+        self._of_subject: dict[str, list[KeptRun]] = {}
+        self._occupying: dict[str, str] = {}
+        self._keys: dict[tuple[str, str], KeptRun] = {}
+        self._runnable: dict[str, KeptRun] = {}
         self._engines: dict[str, EngineRecord] = {}
         self._durations: dict[str, dict[str, float]] = {}
-        self._numbers = itertools.count(1)
 
     def prepare(self) -> None:
         """Nothing to do."""
 
     def close(self) -> None:
-        """Nothing to do; what it holds stays."""
+        """Nothing to let go of: what was stored stays, until the store itself goes."""
 
-    # engines
+    # engines and their leases
 
     def register(self, engine: EngineRecord, ttl: float) -> None:
+        """Write the engine's row, alive for ``ttl`` seconds by the store's clock."""
         with self._lock:
             self._engines[engine.id] = replace(engine, expires_at=self._clock.now() + ttl)
 
     def heartbeat(self, engine_id: str, ttl: float) -> bool:
+        """Renew it for ``ttl`` seconds. False when the row is gone or has expired."""
         with self._lock:
             if not self._lives(engine_id):
                 return False
-            self._engines[engine_id] = replace(self._engines[engine_id], expires_at=self._clock.now() + ttl)
+            self.register(self._engines[engine_id], ttl)
             return True
 
     def retire(self, engine_id: str) -> None:
+        """Remove the engine's row and let go of all its runs."""
         with self._lock:
             self._engines.pop(engine_id, None)
-            for kept in self._runs.values():
+            for kept in self._kept.values():
                 if kept.run.owner == engine_id:
                     kept.run = replace(kept.run, owner=None)
 
     def engines(self) -> tuple[EngineRecord, ...]:
+        """All rows, expired ones too."""
         with self._lock:
-            return tuple(self._engines.values())
+            now = self._clock.now()
+            return tuple(replace(engine, overdue=now - engine.expires_at) for _, engine in sorted(self._engines.items()))
 
-    def _lives(self, engine_id: str | None, dead: Collection[str] = ()) -> bool:
-        engine = self._engines.get(engine_id or "")
-        return engine is not None and engine.id not in dead and engine.expires_at > self._clock.now()
+    def bury(self, engine_ids: Collection[str]) -> None:
+        """Remove the rows of those of these engines whose time has run out."""
+        with self._lock:
+            for engine_id in engine_ids:
+                if not self._lives(engine_id):
+                    self._engines.pop(engine_id, None)
 
     def claim(
         self, engine_id: str, *, plans: Collection[str], now: float, limit: int, dead: Collection[str] = ()
     ) -> list[RunSnapshot]:
+        """Take runs of these plans whose time has come and that have no living owner, oldest first."""
         with self._lock:
-            due = [kept for kept in self._runs.values() if self._is_due(kept.run, plans, now, dead)]
-            due.sort(key=lambda kept: (kept.run.runnable_at or 0.0, kept.number))
-            return [self._take(kept, engine_id) for kept in due[:limit]]
-
-    def _is_due(self, run: RunRecord, plans: Collection[str], now: float, dead: Collection[str]) -> bool:
-        is_time = run.runnable_at is not None and run.runnable_at <= now and run.plan in plans
-        return is_time and not self._lives(run.owner, dead)
+            found = [
+                (kept.run.runnable_at, kept.number, kept)
+                for kept in self._runnable.values()
+                if kept.run.runnable_at is not None
+                and kept.run.runnable_at <= now
+                and kept.run.plan in plans
+                and self._is_free(kept.run, dead)
+            ]
+            return [self._take(kept, engine_id) for _, _, kept in sorted(found, key=lambda each: each[:2])[:limit]]
 
     def claim_run(self, engine_id: str, run_id: str, *, dead: Collection[str] = ()) -> RunSnapshot | None:
+        """Take this run whatever its time; None when it has a living owner. Raises NotFound."""
         with self._lock:
-            kept = self._kept(run_id)
-            if kept.run.owner != engine_id and self._lives(kept.run.owner, dead):
+            kept = self._get(run_id)
+            if kept.run.owner != engine_id and not self._is_free(kept.run, dead):
                 return None
             return self._take(kept, engine_id)
 
-    def _take(self, kept: _Kept, engine_id: str) -> RunSnapshot:
-        taken_over = kept.run.owner is not None and kept.run.owner != engine_id
-        kept.run = replace(kept.run, owner=engine_id, epoch=kept.run.epoch + 1, takeovers=kept.run.takeovers + taken_over)
-        return _snapshot(kept)
+    def next_runnable_at(self) -> float | None:
+        """When a run can be taken up at the earliest, if no engine renews its lease until then; None when none can."""
+        with self._lock:
+            return min((self._takeable_at(kept.run) for kept in self._runnable.values()), default=None)
+
+    def _takeable_at(self, run: RunRecord) -> float:
+        owner = self._engines.get(run.owner or "")
+        return max(run.runnable_at or 0.0, 0.0 if owner is None else owner.expires_at)
+
+    def owned(self, engine_id: str) -> list[str]:
+        """Ids of the runs that this engine owns."""
+        with self._lock:
+            return [kept.run.id for kept in self._kept.values() if kept.run.owner == engine_id]
+
+    def _lives(self, engine_id: str) -> bool:
+        found = self._engines.get(engine_id)
+        return found is not None and found.expires_at > self._clock.now()
+
+    def _is_free(self, run: RunRecord, dead: Collection[str]) -> bool:
+        return run.owner is None or run.owner in dead or not self._lives(run.owner)
+
+    def _take(self, kept: KeptRun, engine_id: str) -> RunSnapshot:
+        is_takeover = kept.run.owner not in (None, engine_id)
+        kept.run = replace(kept.run, owner=engine_id, epoch=kept.run.epoch + 1, takeovers=kept.run.takeovers + is_takeover)
+        return kept.snapshot()
 
     # writing
 
     def create(self, new: NewRun, *, hook: StatusHook | None = None, connection: Any = None) -> bool:
+        """Write a new run; False, and nothing written, when the subject or the idempotency key is taken."""
         if connection is not None:
-            raise ProvisioningError("MemoryStore has no transactions to join.", code="no_sessions", hint="Use SqlStore.")
+            hint = "Use SqlStore with the product's own database."
+            raise ProvisioningError("A store in memory has no transaction to join.", code="bad_connection", hint=hint)
+        run = new.run
         with self._lock:
-            mine = self._of_subject.setdefault(new.run.subject, [])
-            if any(_collides(kept.run, new.run) for kept in mine):
+            if run.id in self._kept or self._is_taken(run):
                 return False
             if hook is not None:
-                hook(_created(new.run), None)
-            kept = _Kept(run=new.run, graph=new.graph, number=next(self._numbers))
-            kept.steps.update((step.name, step) for step in new.steps)
-            kept.events.extend(new.events)
-            self._runs[new.run.id] = kept
-            mine.append(kept)
+                hook(
+                    StatusChange(run_id=run.id, subject=run.subject, plan=run.plan, old=None, new=run.status, at=run.created_at), None
+                )
+            self._add(new)
             return True
 
-    def commit(self, changes: Sequence[RunChange], *, hook: StatusHook | None = None) -> frozenset[str]:
-        with self._lock:
-            refused = frozenset(change.run.id for change in changes if not self._is_current(change.run))
-            accepted = [change for change in changes if change.run.id not in refused]
-            for change in accepted:
-                self._check_rules(change)
-            for change in accepted:
-                if hook is not None and change.status_change is not None:
-                    hook(change.status_change, None)
-            for change in accepted:
-                self._write(change)
-            return refused
+    def _is_taken(self, run: RunRecord) -> bool:
+        if run.idempotency_key is not None and (run.subject, run.idempotency_key) in self._keys:
+            return True
+        return run.status in OCCUPYING and run.subject in self._occupying
 
-    def _is_current(self, run: RunRecord) -> bool:
-        kept = self._runs.get(run.id)
+    def _add(self, new: NewRun) -> None:
+        run = new.run
+        steps = {step.name: step for step in new.steps}
+        kept = KeptRun(len(self._kept) + 1, run, new.graph, steps, list(new.events))
+        self._kept[run.id] = kept
+        self._of_subject.setdefault(run.subject, []).append(kept)
+        if run.idempotency_key is not None:
+            self._keys[run.subject, run.idempotency_key] = kept
+        self._index(kept)
+
+    def _index(self, kept: KeptRun) -> None:
+        run = kept.run
+        if run.status in OCCUPYING:
+            self._occupying[run.subject] = run.id
+        elif self._occupying.get(run.subject) == run.id:
+            del self._occupying[run.subject]
+        if run.runnable_at is None:
+            self._runnable.pop(run.id, None)
+        else:
+            self._runnable[run.id] = kept
+
+    def commit(self, changes: Sequence[RunChange], *, hook: StatusHook | None = None) -> frozenset[str]:
+        """Write all changes or none; gives the ids of runs that are not the writer's any more. Raises Conflict."""
+        with self._lock:
+            fresh = [change for change in changes if self._is_fresh(change.run)]
+            self._check(fresh)
+            for change in fresh:
+                self._tell(hook, change)
+            for change in sorted(fresh, key=lambda change: change.run.status in OCCUPYING):
+                kept = self._kept[change.run.id]
+                kept.write(change)
+                self._index(kept)
+            return frozenset(change.run.id for change in changes) - {change.run.id for change in fresh}
+
+    def _is_fresh(self, run: RunRecord) -> bool:
+        kept = self._kept.get(run.id)
         return kept is not None and (kept.run.epoch, kept.run.owner) == (run.epoch, run.owner)
 
-    def _check_rules(self, change: RunChange) -> None:
-        run, kept = change.run, self._runs[change.run.id]
-        others = (each.run for each in self._of_subject[kept.run.subject] if each is not kept)
-        if run.status in OCCUPYING and any(other.status in OCCUPYING for other in others):
-            raise Conflict(f"{run.subject!r} has another active run.", code="already_active", run_id=run.id, status=run.status)
-        if run.status is RunStatus.ROLLED_BACK:
-            steps = kept.steps | {step.name: step for step in change.steps}
-            if any(step.effect for name, step in steps.items() if name not in change.removed_steps):
-                raise Conflict("a run with effects can't be ROLLED_BACK.", code="has_effects", run_id=run.id)
+    def _check(self, changes: Sequence[RunChange]) -> None:
+        """The rules of the data, on what would be there after the commit."""
+        ending = {change.run.id for change in changes if change.run.status not in OCCUPYING}
+        occupying: dict[str, str] = {}
+        for change in changes:
+            run, kept = change.run, self._kept[change.run.id]
+            there = self._occupying.get(run.subject, run.id)
+            occupying.setdefault(run.subject, run.id if there in ending else there)
+            if run.status is RunStatus.ROLLED_BACK and any(step.effect for step in kept.steps_after(change).values()):
+                hint = "Compensate or resolve every step that has an effect first."
+                _refuse("A run can't be ROLLED_BACK over a step that has an effect.", "has_effects", run.id, hint)
+            if run.status in OCCUPYING and occupying[run.subject] != run.id:
+                _refuse("The subject already has another active run.", "already_active", run.id)
+            if not kept.is_repeated(change) and any(event.seq <= kept.run.seq for event in change.events):
+                _refuse("An event with this number is there already.", "refused_data", run.id)
 
-    def _write(self, change: RunChange) -> None:
-        kept = self._runs[change.run.id]
-        for name in change.removed_steps:
-            kept.steps.pop(name, None)
-        kept.steps.update((step.name, step) for step in change.steps)
-        kept.events.extend(change.events)
-        kept.resources.update(((each.step, each.kind, each.id), each) for each in change.resources)
-        for step in change.settled:
-            kept.completions.pop(step, None)
-        for request in change.requests_done:
-            kept.requests.pop(request, None)
-        kept.graph = change.graph or kept.graph
-        kept.run = replace(
-            change.run, owner=None if change.release else change.run.owner, runnable_at=_runnable_at(change, kept.requests.values())
-        )
+    def _tell(self, hook: StatusHook | None, change: RunChange) -> None:
+        kept, told = self._kept[change.run.id], change.status_change
+        is_told = kept.is_repeated(change) and told is not None and kept.run.status is told.new
+        if hook is not None and told is not None and not is_told:
+            hook(told, None)
 
     def request(self, request: RequestRecord) -> None:
+        """Record a verb and see to it that an engine looks at the run. Raises NotFound."""
         with self._lock:
-            kept = self._kept(request.run_id)
-            kept.requests[request.id] = request
-            runnable_at = request.at if kept.run.runnable_at is None else min(kept.run.runnable_at, request.at)
-            kept.run = replace(kept.run, runnable_at=runnable_at)
+            kept = self._get(request.run_id)
+            kept.requests.setdefault(request.id, request)
+            known = kept.run.runnable_at
+            kept.run = replace(kept.run, runnable_at=request.at if known is None else min(known, request.at))
+            self._index(kept)
+
+    def shelve(self, run_id: str, epoch: int, why: ErrorInfo) -> None:
+        """Set a run aside that can't be read."""
+        with self._lock:
+            kept = self._get(run_id)
+            if kept.run.epoch == epoch:
+                kept.run = replace(kept.run, owner=None, runnable_at=None, attention=why, version=kept.run.version + 1)
+                self._index(kept)
 
     def requests(self, engine_id: str) -> list[RequestRecord]:
+        """Recorded verbs for runs that this engine owns, oldest first."""
         with self._lock:
-            mine = [kept for kept in self._runs.values() if kept.requests and kept.run.owner == engine_id]
-            return sorted((request for kept in mine for request in kept.requests.values()), key=lambda request: request.at)
+            owned = (kept for kept in self._runnable.values() if kept.run.owner == engine_id)
+            return sorted((request for kept in owned for request in kept.waiting()), key=lambda request: request.at)
 
-    def transaction(self, run_id: str, epoch: int) -> AbstractContextManager[TransactionalAttempt]:
-        raise ProvisioningError(
-            f"MemoryStore has no transactions (run {run_id}, epoch {epoch}).", code="no_sessions", hint="Use SqlStore."
-        )
+    def transaction(self, run_id: str, epoch: int) -> AbstractContextManager[TransactionalAttempt]:  # noqa: ARG002  the protocol's
+        """Raises ProvisioningError: there are no transactions here."""
+        hint = "Use SqlStore, or don't declare the step transactional."
+        raise ProvisioningError("A store in memory has no transactions for steps.", code="no_sessions", hint=hint)
 
     # reading
 
-    def load(self, run_id: str, *, connection: Any = None) -> RunSnapshot:  # noqa: ARG002  the port's signature
+    def load(self, run_id: str, *, connection: Any = None) -> RunSnapshot:  # noqa: ARG002  the protocol's
+        """All of one run but its history. Raises NotFound."""
         with self._lock:
-            return _snapshot(self._kept(run_id))
+            return self._get(run_id).snapshot()
 
     def head(self, run_id: str) -> RunHead:
+        """Raises NotFound."""
         with self._lock:
-            kept = self._kept(run_id)
-            return RunHead(status=kept.run.status, version=kept.run.version, has_requests=bool(kept.requests))
+            kept = self._get(run_id)
+            run = kept.run
+            return RunHead(
+                status=run.status, version=run.version, has_requests=bool(kept.requests), is_set_aside=run.attention is not None
+            )
 
-    def latest(self, subject: str, *, connection: Any = None) -> RunRecord | None:  # noqa: ARG002  the port's signature
+    def latest(self, subject: str, *, connection: Any = None) -> RunRecord | None:  # noqa: ARG002  the protocol's
+        """The subject's newest run."""
         with self._lock:
-            mine = self._of_subject.get(subject)
-            return mine[-1].run if mine else None
+            found = self._of_subject.get(subject)
+            return found[-1].run if found else None
 
-    def by_idempotency_key(self, subject: str, key: str, *, connection: Any = None) -> RunRecord | None:  # noqa: ARG002  as above
+    def by_idempotency_key(self, subject: str, key: str, *, connection: Any = None) -> RunRecord | None:  # noqa: ARG002  the protocol's
+        """The subject's run that was started with this key."""
         with self._lock:
-            mine = self._of_subject.get(subject, ())
-            return next((kept.run for kept in mine if kept.run.idempotency_key == key), None)
+            found = self._keys.get((subject, key))
+            return found.run if found else None
 
     def runs(self, where: RunFilter, *, limit: int, cursor: str | None = None) -> RunPageRecord:
-        before = _read_cursor(cursor)
+        """Newest first. Raises InvalidInput for a cursor that is not one."""
+        before = None if cursor is None else number_in(cursor)
         with self._lock:
-            newest = sorted(self._runs.values(), key=lambda kept: -kept.number)
-            found = [kept for kept in newest if _matches(kept.run, where) and (before is None or kept.number < before)]
-        page = found[:limit]
-        more = len(found) > limit
-        return RunPageRecord(items=tuple(kept.run for kept in page), next_cursor=_cursor(page[-1].number) if more else None)
+            found = list(islice(self._matching(where, before), limit + 1))
+            more = cursor_after(found[limit - 1].number) if len(found) > limit else None
+            return RunPageRecord(items=tuple(kept.run for kept in found[:limit]), next_cursor=more)
+
+    def _matching(self, where: RunFilter, before: int | None) -> Iterator[KeptRun]:
+        among = self._kept.values() if where.subject is None else self._of_subject.get(where.subject, [])
+        for kept in reversed(among):
+            fits = (before is None or kept.number < before) and where.plan in (None, kept.run.plan)
+            if fits and (not where.status or kept.run.status in where.status):
+                yield kept
 
     def counts(self) -> Mapping[str, int]:
-        counts: dict[str, int] = {}
+        """How many runs there are of each status that occurs."""
         with self._lock:
-            for kept in self._runs.values():
-                counts[kept.run.status.value] = counts.get(kept.run.status.value, 0) + 1
-        return counts
+            return dict(Counter(kept.run.status.value for kept in self._kept.values()))
 
     def events(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[EventRecord]:
+        """In order, from number ``after + 1`` on."""
         with self._lock:
-            return self._kept(run_id).events[max(after, 0) :][:limit]
+            kept = self._kept.get(run_id)
+            return [] if kept is None else kept.events_after(after, limit)
 
     def durations(self, plan: str) -> Mapping[str, float]:
+        """Mean seconds each step of the plan took in runs that succeeded."""
         with self._lock:
             return dict(self._durations.get(plan, {}))
 
     def add_durations(self, plan: str, seconds: Mapping[str, float]) -> None:
+        """Take the durations of a succeeded run into the means."""
         with self._lock:
-            known = self._durations.setdefault(plan, {})
+            means = self._durations.setdefault(plan, {})
             for step, took in seconds.items():
-                known[step] = took if step not in known else known[step] * (1 - _WEIGHT) + took * _WEIGHT
+                means[step] = means[step] * (1 - _NEW_SHARE) + took * _NEW_SHARE if step in means else took
 
-    def _kept(self, run_id: str) -> _Kept:
-        try:
-            return self._runs[run_id]
-        except KeyError:
-            raise NotFound(f"there is no run {run_id!r}.", code="run_not_found") from None
-
-
-def _collides(old: RunRecord, new: RunRecord) -> bool:
-    same_key = new.idempotency_key is not None and old.idempotency_key == new.idempotency_key
-    return same_key or (old.status in OCCUPYING and new.status in OCCUPYING)
+    def _get(self, run_id: str) -> KeptRun:
+        kept = self._kept.get(run_id)
+        if kept is None:
+            raise NotFound(f"There is no run {run_id!r}.", code="run_not_found")
+        return kept
 
 
-def _created(run: RunRecord) -> StatusChange:
-    return StatusChange(run_id=run.id, subject=run.subject, plan=run.plan, old=None, new=run.status, at=run.created_at)
-
-
-def _runnable_at(change: RunChange, left: Iterable[RequestRecord]) -> float | None:
-    """A verb that is recorded and not carried out must be found by whoever has the run next."""
-    times = [request.at for request in left]
-    if change.run.runnable_at is not None:
-        times.append(change.run.runnable_at)
-    return min(times, default=None)
-
-
-def _snapshot(kept: _Kept) -> RunSnapshot:
-    return RunSnapshot(
-        run=kept.run,
-        graph=kept.graph,
-        steps=dict(kept.steps),
-        resources=tuple(kept.resources.values()),
-        completions=tuple(kept.completions.values()),
-        requests=tuple(sorted(kept.requests.values(), key=lambda request: request.at)),
-    )
-
-
-def _matches(run: RunRecord, where: RunFilter) -> bool:
-    checks: tuple[Callable[[], bool], ...] = (
-        lambda: not where.status or run.status in where.status,
-        lambda: where.plan is None or run.plan == where.plan,
-        lambda: where.subject is None or run.subject == where.subject,
-    )
-    return all(check() for check in checks)
-
-
-def _cursor(number: int) -> str:
-    return base64.urlsafe_b64encode(str(number).encode()).decode()
-
-
-def _read_cursor(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    try:
-        return int(base64.urlsafe_b64decode(cursor.encode()))
-    except ValueError as error:
-        raise InvalidInput("this cursor is none of ours.", code="bad_cursor", hint="Leave it out to begin anew.") from error
+def _refuse(message: str, code: str, run_id: str, hint: str = "") -> NoReturn:
+    raise Conflict(message, code=code, hint=hint, run_id=run_id)

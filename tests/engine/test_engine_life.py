@@ -174,7 +174,7 @@ def test_there_is_no_thread_per_run_and_a_finished_run_keeps_nothing(make_engine
     running = engine._running
     assert running is not None
     assert until(lambda: running.runs_in_memory == 0)
-    assert (len(running._loop._roster), running._workshop.in_flight, running._loop._waiting) == (0, 0, [])
+    assert (len(running._loop._roster), running._workshop.in_flight, running._loop._promises._waiting) == (0, 0, [])
 
 
 def test_the_engine_itself_does_not_grow_with_finished_runs(make_engine: MakeEngine) -> None:
@@ -217,7 +217,7 @@ def test_a_run_that_can_not_be_read_is_set_aside_and_the_others_go_on(make_engin
     fine = web.start("chain", subject="fine", input=Order())
     store = web.store
     assert isinstance(store, MemoryStore)
-    kept = store._runs[broken.id]
+    kept = store._kept[broken.id]
     kept.run = replace(kept.run, weights="no json")
     engine = make_engine(plan, store=store)
     assert fine.wait(10).status is RunStatus.SUCCEEDED

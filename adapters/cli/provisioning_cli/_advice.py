@@ -1,0 +1,95 @@
+"""What can be done now, as commands that can be copied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from provisioning_cli._text import as_word
+from provisioning_core import RunStatus, RunView, StepStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A command and what it does."""
+
+    command: str
+    effect: str
+
+
+def advise(view: RunView, program: str = "provision") -> list[Advice]:
+    """One advice or more for each verb that the engine allows now, the most helpful first."""
+    subject = as_word(view.subject)
+    found = []
+    for action in sorted(view.allowed_actions, key=_rank):
+        for arguments, effect in _ways(view, action):
+            found.append(Advice(" ".join([program, action, subject, *arguments]), effect))
+    return found
+
+
+def coming_back(view: RunView, program: str = "provision") -> Advice:
+    """How to see a run that moves."""
+    return Advice(f"{program} watch {as_word(view.subject)}", "shows how it goes on")
+
+
+_ORDER = ("signal", "resolve", "retry", "continue", "skip", "pause", "rollback", "cancel", "deprovision")
+
+
+def _rank(action: str) -> int:
+    return _ORDER.index(action) if action in _ORDER else len(_ORDER)
+
+
+def _ways(view: RunView, action: str) -> Iterable[tuple[list[str], str]]:
+    way = _WAYS.get(action)
+    return [([], "")] if way is None else way(view)
+
+
+def _retry(view: RunView) -> Iterable[tuple[list[str], str]]:
+    match view.status:
+        case RunStatus.ROLLBACK_FAILED:
+            return [([], "tries again to undo what could not be undone")]
+        case RunStatus.ROLLED_BACK:
+            return [([], "provisions anew, in the same run")]
+        case _:
+            return [([], "tries the failed steps again, then all that stands behind them; finished steps stay")]
+
+
+def _signal(view: RunView) -> Iterable[tuple[list[str], str]]:
+    gates = _steps(view, StepStatus.WAITING)
+    return [([gate], f"opens the gate {gate}") for gate in gates] or [(["GATE"], "gives a gate its signal before it waits for it")]
+
+
+def _resolve(view: RunView) -> Iterable[tuple[list[str], str]]:
+    doubts = [([step, "--as", "succeeded"], f"settles {step} by hand; --as failed or compensated if so") for step in _in_doubt(view)]
+    stuck = _steps(view, StepStatus.COMPENSATION_FAILED)
+    return [*doubts, *(([step, "--as", "compensated"], f"says that {step} was undone by hand") for step in stuck)]
+
+
+def _skip(view: RunView) -> Iterable[tuple[list[str], str]]:
+    return [([step], f"says that {step} was done by hand; then continue") for step in _steps(view, StepStatus.FAILED)]
+
+
+def _rollback(view: RunView) -> Iterable[tuple[list[str], str]]:
+    again = view.status is RunStatus.ROLLBACK_FAILED
+    return [([], "takes the rollback up again" if again else "undoes what was done, in reverse order")]
+
+
+_WAYS: Mapping[str, Callable[[RunView], Iterable[tuple[list[str], str]]]] = {
+    "retry": _retry,
+    "continue": lambda _: [([], "takes the run up again and does what is not done")],
+    "signal": _signal,
+    "resolve": _resolve,
+    "skip": _skip,
+    "rollback": _rollback,
+    "cancel": lambda _: [([], "starts nothing new; --rollback also undoes what was done")],
+    "pause": lambda _: [([], "starts nothing new, until continue")],
+    "deprovision": lambda _: [([], "takes it down: undoes every step, in reverse order")],
+}
+
+
+def _steps(view: RunView, status: StepStatus) -> list[str]:
+    return [as_word(step.name) for step in view.steps.values() if step.status is status]
+
+
+def _in_doubt(view: RunView) -> list[str]:
+    return _steps(view, StepStatus.IN_DOUBT)

@@ -1,0 +1,43 @@
+"""Addresses in answers: paths, never hosts (a ``Host`` header is the caller's word), whatever the router was mounted under."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from fastapi import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Builds addresses below the place where the router is mounted."""
+
+    root: str
+
+    @classmethod
+    def of(cls, request: Request, route: str) -> Links:
+        """The root is what stands in the request's path before the route's own."""
+        return cls(_full_path(request).removesuffix(route.format(**request.path_params)))
+
+    def status(self, tenant_id: str) -> str:
+        return self._to("tenants", tenant_id, "status")
+
+    def of_run(self, tenant_id: str, run_id: str) -> dict[str, str]:
+        """``self`` stays with this run; the others follow the tenant's latest."""
+        return {
+            "self": self._to("runs", run_id),
+            "status": self.status(tenant_id),
+            "events": self._to("tenants", tenant_id, "events"),
+            "graph": self._to("tenants", tenant_id, "graph"),
+        }
+
+    def of_plan(self, name: str) -> dict[str, str]:
+        return {"self": self._to("plans", name), "graph": self._to("plans", name, "graph")}
+
+    def _to(self, *parts: str) -> str:
+        return "/".join([quote(self.root), *(quote(part, safe="") for part in parts)])
+
+
+def _full_path(request: Request) -> str:
+    path, mounted = str(request.scope["path"]), str(request.scope.get("root_path", ""))
+    return path if path.startswith(mounted) else mounted + path

@@ -1,0 +1,5 @@
+"""What is told after each commit: one file for each foreign system, imported only when asked for."""
+
+from provisioning_core.observers.log import LogObserver
+
+__all__ = ["LogObserver"]

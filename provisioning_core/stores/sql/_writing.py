@@ -1,0 +1,198 @@
+"""Writing runs: creating them, and committing what changed of many at once.
+
+Theory of operation. A commit first locks the rows of all its runs, in one order, and leaves out whole those whose epoch or owner is
+not the change's. The rest is one ``executemany`` for each table. The database checks at each row that no ROLLED_BACK run has an
+effect, so a run that becomes ROLLED_BACK is written behind its steps, all others before theirs; and that a subject has one run that
+occupies it, so runs that leave their subject come first. A commit whose outcome was unknown may come again; the run's version tells,
+and what had been written is not written twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Executable, RowMapping
+
+from provisioning_core.model import OCCUPYING, Completion, ErrorInfo, PlanGraph, RequestRecord, ResourceRecord, RunRecord, RunStatus
+from provisioning_core.ports import NewRun, RunChange
+from provisioning_core.stores.sql._codec import (
+    Row,
+    completion_row,
+    error_text,
+    event_row,
+    request_row,
+    resource_row,
+    run_row,
+    step_row,
+)
+from provisioning_core.stores.sql._dialects import SqlDialect
+from provisioning_core.stores.sql._statements import WriteStatements
+
+_FIXED = ("id", "plan", "subject", "created_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A change that may be written, and what is stored of its run."""
+
+    change: RunChange
+    stored: RowMapping
+
+    @property
+    def is_repeated(self) -> bool:
+        """An earlier commit of the same change went through, though it was not seen to."""
+        return bool(self.stored["version"] >= self.change.run.version)
+
+    @property
+    def known_seq(self) -> int:
+        """Events up to this number are written already."""
+        return int(self.stored["seq"]) if self.is_repeated else 0
+
+    @property
+    def changes_status(self) -> bool:
+        """Whether the hook is to be called."""
+        told = self.change.status_change
+        return told is not None and not (self.is_repeated and self.stored["status"] == told.new)
+
+
+class Writer:
+    """Writes on a connection that is in a transaction."""
+
+    def __init__(self, sql: SqlDialect) -> None:
+        self._sql = sql
+        self._do = WriteStatements(sql)
+
+    def create(self, connection: Connection, new: NewRun) -> bool:
+        """False, and nothing written, when a rule of the data refuses the run."""
+        self._keep_graph(connection, new.run.fingerprint, new.graph)
+        if connection.execute(self._do.insert_run, run_row(new.run)).first() is None:
+            return False
+        _many(connection, self._do.upsert_step, [step_row(new.run.id, step) for step in new.steps])
+        _many(connection, self._do.insert_event, [event_row(event) for event in new.events])
+        return True
+
+    def guard(self, connection: Connection, changes: Sequence[RunChange]) -> list[Guarded]:
+        """Those changes that may be written; the others' runs belong to somebody else by now."""
+        ids = self._sql.many([change.run.id for change in changes])
+        stored = {row["id"]: row for row in connection.execute(self._do.guard, {"ids": ids}).mappings()}
+        return [Guarded(change, stored[change.run.id]) for change in changes if _is_fresh(change.run, stored.get(change.run.id))]
+
+    def write(self, connection: Connection, guarded: Sequence[Guarded]) -> None:
+        changes = [each.change for each in guarded]
+        for change in changes:
+            if change.graph is not None:
+                self._keep_graph(connection, change.graph.fingerprint, change.graph)
+        latest = self._latest_requests(connection, changes)
+        undone = [change for change in changes if change.run.status is RunStatus.ROLLED_BACK]
+        others = [change for change in changes if change.run.status is not RunStatus.ROLLED_BACK]
+        self._write_steps(connection, undone)
+        self._update_runs(connection, [*undone, *sorted(others, key=_occupies)], latest)
+        self._write_steps(connection, others)
+        self._write_history(connection, guarded)
+
+    def shelve(self, connection: Connection, run_id: str, epoch: int, why: ErrorInfo) -> None:
+        connection.execute(self._do.shelve, {"b_id": run_id, "b_epoch": epoch, "b_why": error_text(why)})
+
+    def request(self, connection: Connection, request: RequestRecord) -> bool:
+        """Record a verb; False when there is no such run."""
+        hastened = connection.execute(self._do.hasten, {"b_id": request.run_id, "b_at": request.at})
+        if hastened.rowcount == 0:
+            return False
+        connection.execute(self._do.insert_request, request_row(request))
+        return True
+
+    def is_epoch(self, connection: Connection, run_id: str, epoch: int) -> bool:
+        """Whether the run still has this epoch; it keeps it until the transaction ends."""
+        return bool(connection.execute(self._do.epoch, {"b_id": run_id}).scalar() == epoch)
+
+    def completed(self, connection: Connection, run_id: str, step: str) -> tuple[int | None, int | None]:
+        """The run's epoch and the token of the step's completion, once every other transaction on the run has ended."""
+        stored = connection.execute(self._do.guard, {"ids": self._sql.many([run_id])}).mappings().first()
+        token = connection.execute(self._do.completed, {"b_run_id": run_id, "b_step": step}).scalar()
+        return (None if stored is None else stored["epoch"]), token
+
+    def add_completions(self, connection: Connection, run_id: str, completions: Sequence[Completion]) -> None:
+        _many(connection, self._do.upsert_completion, [completion_row(run_id, each) for each in completions])
+
+    def add_resources(self, connection: Connection, entries: Iterable[tuple[str, ResourceRecord]]) -> None:
+        """Enter them into the ledger; the same thing of the same step is there once, where it was told last."""
+        rows = _newest_last(entries)
+        keys = [{f"b_{name}": row[name] for name in ("run_id", "step", "kind", "id")} for row in rows]
+        _many(connection, self._do.forget_resource, keys)
+        _many(connection, self._do.insert_resource, rows)
+
+    def add_durations(self, connection: Connection, plan: str, seconds: Mapping[str, float]) -> None:
+        # In one order, so that two engines at once don't wait for each other.
+        rows = [{"plan": plan, "step": step, "seconds": float(seconds[step])} for step in sorted(seconds)]
+        _many(connection, self._do.add_duration, rows)
+
+    def _keep_graph(self, connection: Connection, fingerprint: str, graph: PlanGraph) -> None:
+        # A large graph takes a while to write down, and nearly always it is there.
+        if connection.execute(self._do.known_graph, {"known": fingerprint}).first() is None:
+            connection.execute(self._do.insert_graph, {"fingerprint": fingerprint, "graph": graph.to_json()})
+
+    def _latest_requests(self, connection: Connection, changes: Sequence[RunChange]) -> dict[str, float]:
+        """When the latest verb was recorded that waits for a run, and goes on waiting after this commit."""
+        done = {request_id for change in changes for request_id in change.requests_done}
+        ids = self._sql.many([change.run.id for change in changes])
+        found: dict[str, float] = {}
+        for request_id, run_id, at in connection.execute(self._do.pending, {"ids": ids}):
+            if request_id not in done:
+                found[run_id] = max(at, found.get(run_id, at))
+        return found
+
+    def _update_runs(self, connection: Connection, changes: Sequence[RunChange], latest: Mapping[str, float]) -> None:
+        _many(connection, self._do.update_run, [_update_of(change, latest.get(change.run.id)) for change in changes])
+
+    def _write_steps(self, connection: Connection, changes: Sequence[RunChange]) -> None:
+        removed = [{"b_run_id": change.run.id, "b_name": name} for change in changes for name in change.removed_steps]
+        _many(connection, self._do.remove_step, removed)
+        _many(connection, self._do.upsert_step, [step_row(change.run.id, step) for change in changes for step in change.steps])
+
+    def _write_history(self, connection: Connection, guarded: Sequence[Guarded]) -> None:
+        events = [event_row(event) for each in guarded for event in each.change.events if event.seq > each.known_seq]
+        _many(connection, self._do.insert_event, events)
+        changes = [each.change for each in guarded]
+        self.add_resources(connection, ((change.run.id, entry) for change in changes for entry in change.resources))
+        settled = [{"b_run_id": change.run.id, "b_step": step} for change in changes for step in change.settled]
+        _many(connection, self._do.settle, settled)
+        done = [request_id for change in changes for request_id in change.requests_done]
+        if done:
+            connection.execute(self._do.requests_done, {"ids": self._sql.many(done)})
+
+
+def _occupies(change: RunChange) -> bool:
+    return change.run.status in OCCUPYING
+
+
+def _many(connection: Connection, statement: Executable, rows: Sequence[Row]) -> None:
+    if rows:
+        connection.execute(statement, rows)
+
+
+def _is_fresh(run: RunRecord, stored: RowMapping | None) -> bool:
+    return stored is not None and (stored["epoch"], stored["owner"]) == (run.epoch, run.owner)
+
+
+def _update_of(change: RunChange, latest_request: float | None) -> Row:
+    row = run_row(change.run)
+    row["b_id"] = change.run.id
+    for name in _FIXED:
+        del row[name]
+    if change.release:
+        row["owner"] = None
+    if latest_request is not None:
+        row["runnable_at"] = latest_request if row["runnable_at"] is None else min(row["runnable_at"], latest_request)
+    return row
+
+
+def _newest_last(entries: Iterable[tuple[str, ResourceRecord]]) -> list[dict[str, Any]]:
+    rows: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+    for run_id, entry in entries:
+        row = resource_row(run_id, entry)
+        key = (run_id, entry.step, entry.kind, entry.id)
+        rows.pop(key, None)
+        rows[key] = row
+    return list(rows.values())
