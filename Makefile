@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types imports unit thorough simulate mutations docs clean
+.PHONY: demo test check lint types imports unit thorough simulate explore chaos mutations docs clean
 
 # The main job: a tenant provisioned before your eyes, then one that fails and is rolled back.
 demo: $(VENV)/.examples
@@ -30,12 +30,20 @@ unit:
 
 # Longer searches of the same properties.
 thorough: $(VENV)/.dev
-	PROVISIONING_THOROUGH=1 $(BIN)/python -m pytest tests/properties tests/matrix --timeout 3600
+	PROVISIONING_THOROUGH=1 $(BIN)/python -m pytest tests/properties tests/matrix tests/verify/test_verify_wild.py --timeout 3600
 
 # Many stories of engines, faults and people in virtual time; one that fails says how to have it again.
 SEEDS ?= 0-50000
 simulate: $(VENV)/.dev
 	$(BIN)/python tools/simulate.py --seeds $(SEEDS)
+
+# Every state of small runs, whatever happens to them; writes docs/explorer.md.
+explore: $(VENV)/.dev
+	$(BIN)/python tools/explore.py
+
+# Thousands of killed processes, on SQLite and on PostgreSQL; prints figures.
+chaos: $(VENV)/.dev
+	PROVISIONING_THOROUGH=1 $(BIN)/python -m pytest tests/acceptance tests/faults --timeout 3600
 
 # Breaks the machine on purpose, many times, and sees that the tests notice each.
 mutations: $(VENV)/.dev

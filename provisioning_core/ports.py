@@ -103,6 +103,8 @@ class RunPageRecord:
 
     items: tuple[RunRecord, ...] = ()
     next_cursor: str | None = None
+    unreadable: tuple[UnreadableRun, ...] = ()
+    """Runs of this page whose row can't be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,8 @@ from databases import new_database
 from servers import NoServer, start_any
 from sqlalchemy import make_url
 
+pytest.register_assert_rewrite("provisioning_core.testing._store_cases")  # before any test imports them
+
 _VARIABLE = "PROVISIONING_TEST_POSTGRES_URL"
 
 

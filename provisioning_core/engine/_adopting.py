@@ -37,9 +37,10 @@ def adopt(live: LiveRun, vault: Vault | None, at: float, *, accept: bool) -> boo
     if not accept and any(difference.blocking for difference in found):
         raise PlanChanged(found, run_id=live.id, plan=plan.name)
     graph, steps = _merged(plan, snapshot)
-    steps, changed = reconsidered(graph, steps, skipped_by(plan, live, vault))
+    added = _added(graph, snapshot)
+    steps, changed = reconsidered(graph, steps | added, skipped_by(plan, live, vault))
     retired = [node.name for node in graph.nodes if node.retired]
-    live.rebuild(graph, steps, dirty=[*changed, *retired])
+    live.rebuild(graph, steps, dirty=[*changed, *added, *retired])
     live.add_event("plan.adopted", at, data={"version": plan.version, "differences": [str(each) for each in found]})
     tell_reconsidered(live, snapshot, changed, at)
     return True
@@ -108,6 +109,12 @@ def tell_reconsidered(live: LiveRun, before: RunSnapshot, changed: Collection[st
             old = StepStatus.PENDING
         if old is not new:
             live.add_event(f"step.{new.lower()}", at, step=step, data={"from": old.value, **_BY_CONDITION})
+
+
+def _added(graph: PlanGraph, snapshot: RunSnapshot) -> dict[str, StepRecord]:
+    """Steps that the run did not have. An earlier version of the plan may have had them, so each begins in a round that never was."""
+    known, unused = snapshot.graph.index, snapshot.run.token + 1
+    return {node.name: StepRecord(name=node.name, round=unused) for node in graph.nodes if node.name not in known}
 
 
 def _is_finished(step: StepRecord) -> bool:

@@ -142,14 +142,18 @@ class Committer:
         data = {"verb": request.verb, "code": error.code, "message": error.message}
         return EventRecord(run_id=run.id, seq=seq, at=self._clock.now(), type="request.refused", data=data, actor=request.actor)
 
-    def set_aside(self, run: RunRecord, why: ErrorInfo) -> None:
-        """Leave a run as it was recorded last, and say why it does not go on."""
-        event = EventRecord(
-            run_id=run.id, seq=run.seq + 1, at=why.at, type="run.set_aside", data={"code": why.code, "detail": why.detail}
+    def set_aside(self, run: RunRecord, why: ErrorInfo, refused: Sequence[RequestRecord] = ()) -> None:
+        """Leave a run as it was recorded last, and say why it does not go on; verbs that wait for it are refused."""
+        told: list[tuple[str, dict[str, str], str | None]] = [("run.set_aside", {"code": why.code, "detail": why.detail}, None)]
+        told += [("request.refused", {"verb": each.verb, "code": why.code, "message": why.detail}, each.actor) for each in refused]
+        events = tuple(
+            EventRecord(run_id=run.id, seq=seq, at=why.at, type=type_, data=said, actor=actor)
+            for seq, (type_, said, actor) in enumerate(told, start=run.seq + 1)
         )
-        aside = replace(run, version=run.version + 1, seq=run.seq + 1, attention=why, runnable_at=None)
-        if self._write_quietly(RunChange(run=aside, events=(event,), release=True)):
-            self._notify((event,))
+        aside = replace(run, version=run.version + 1, seq=events[-1].seq, attention=why, runnable_at=None)
+        done = tuple(each.id for each in refused)
+        if self._write_quietly(RunChange(run=aside, events=events, requests_done=done, release=True)):
+            self._notify(events)
             self._wake(run.id)
 
     def _write_quietly(self, change: RunChange) -> bool:

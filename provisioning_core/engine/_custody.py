@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from provisioning_core.engine import _wording
@@ -33,8 +34,8 @@ _log = logging.getLogger("provisioning_core.engine")
 
 _KILLS = "Its engine died {} times in a row while it worked on this run."
 _UNREADABLE = "Deploy the version that wrote it, or restore its rows from a backup."
-_MOST_TAKEOVERS = 5
-"""A run whose engine died so many times in a row is set aside."""
+_MOST_TAKEOVERS, _MOST_IDLE_TAKEOVERS = 5, 25
+"""A run whose engine died so many times in a row is set aside; the second if none of its attempts was under way then."""
 
 
 class Custody:
@@ -88,10 +89,24 @@ class Custody:
             if isinstance(claimed, UnreadableRun):
                 self._shelve(claimed)
             else:
-                self.open(claimed)
+                self._open_anew(claimed)
         for key in found.ended:
             if live := self._roster.get(key.run_id):
                 self.guarded(live, self._lose, live, key.step, key.token)
+
+    def _open_anew(self, snapshot: RunSnapshot) -> None:
+        """Open a run that was just claimed; what this engine still held of it, under an older epoch, is out of date.
+
+        Not if it was taken from itself, because its lease had run out by the store's clock (which was set, perhaps): then nobody
+        wrote in between, and only the epoch is another one.
+        """
+        live = self._roster.get(snapshot.run.id)
+        if live is not None and live.record.version == snapshot.run.version:
+            live.record = replace(live.record, epoch=snapshot.run.epoch)
+            return
+        if live is not None:
+            self.drop(live, LeaseLost())
+        self.open(snapshot)
 
     def open(self, snapshot: RunSnapshot, asked: RequestRecord | None = None) -> LiveRun | None:
         """Take a run that this engine owns into memory, and up; ``asked`` is the verb for which it was claimed."""
@@ -106,7 +121,8 @@ class Custody:
             return None
         except Exception as error:  # noqa: BLE001  whatever is wrong with one run must not stop the others
             _log.exception("run %s can't be read; it is set aside", snapshot.run.id)
-            self._committer.set_aside(snapshot.run, _wording.attention("unreadable_run", str(error), self._clock.now()))
+            why = _wording.attention("unreadable_run", str(error), self._clock.now())
+            self._committer.set_aside(snapshot.run, why, refused=snapshot.requests)
             return None
         self._roster.add(live)
         self._begin(live, snapshot, asked)
@@ -115,7 +131,7 @@ class Custody:
     def _begin(self, live: LiveRun, snapshot: RunSnapshot, asked: RequestRecord | None) -> None:
         if snapshot.run.attention is not None:
             return
-        if snapshot.run.takeovers >= _MOST_TAKEOVERS:
+        if snapshot.run.takeovers >= (_MOST_TAKEOVERS if live.had_attempts else _MOST_IDLE_TAKEOVERS):
             live.set_attention(_wording.attention("kills_its_engine", _KILLS.format(snapshot.run.takeovers), self._clock.now()))
             self._roster.touch(live)
         elif violations := check_snapshot(snapshot):
@@ -182,7 +198,7 @@ class Custody:
         self._quarantine.forget_run(live.id)
         self._roster.forget(live.id)
         self._promises.break_all_of(live.id, error)
-        self._farewells.extend(Key(live.id, step, token) for step, token in live.ended)
+        self._farewells.extend(Key(live.id, step, token) for step, token in (*live.ended, *live.unlaunched))
         self._lookout.hasten(is_unsure=True)
 
     def guarded(self, live: LiveRun, action: Callable[..., None], *arguments: Any) -> None:
@@ -250,17 +266,22 @@ class Custody:
     def _lose(self, live: LiveRun, step: str, token: int) -> None:
         """An attempt that another engine began is known to have ended."""
         self._quarantine.forget(Key(live.id, step, token))
-        if step in live.graph.index:
+        if step not in live.graph.index:
+            return
+        if live.is_taken_up:
             live.handle(AttemptLost(at=self._clock.now(), step=step, token=token, chance=random.random()))  # noqa: S311  jitter
+        elif live.machine.cell(step).token == token:
+            live.disown(step)
 
     def say_farewell(self, key: Key) -> None:
         """An attempt that this engine began has ended, and its run is not ours any more: its new owner may wait for that."""
         self._farewells.append(key)
 
     def _say_farewells(self) -> None:
+        """Not of what runs here: the token of an attempt that was never recorded may have been given out again."""
         while self._farewells:
             key = self._farewells[-1]
-            if is_waited_for(self._store, self._me, key):
+            if not self._workshop.is_under_way(key) and is_waited_for(self._store, self._me, key):
                 self._store.request(farewell(key, self._clock.now()))
             self._farewells.pop()
 

@@ -48,6 +48,8 @@ class LiveRun:
         """Steps whose recorded attempt may still be alive, and at which engine (None: at this one)."""
         self.record = snapshot.run
         """As it was committed last."""
+        self.had_attempts = any(step.live is not None for step in snapshot.steps.values())
+        """Whether attempts were under way when it was taken up: then it may be what its last engine died of."""
         self.graph = snapshot.graph
         self.completions: Mapping[str, Completion] = {each.step: each for each in snapshot.completions}
         self.resources: dict[str, list[ResourceRecord]] = {}
@@ -104,6 +106,11 @@ class LiveRun:
     def is_dirty(self) -> bool:
         """Whether something waits to be committed that should not wait."""
         return self._changed
+
+    @property
+    def is_taken_up(self) -> bool:
+        """Whether its machine works. That of a run which was set aside does not, until a person lets it go on."""
+        return self._is_taken_up
 
     @property
     def stays(self) -> bool:
@@ -247,6 +254,11 @@ class LiveRun:
         self._reported = self._reported or by_itself
         self.ended.append((step, token))
 
+    def disown(self, step: str) -> None:
+        """The step's attempt has ended: whoever takes the run up need not wait for it."""
+        self.zombies = {name: engine for name, engine in self.zombies.items() if name != step}
+        self.write(step, engine=None)
+
     def told_progress(self, step: str, fraction: float, message: str, at: float) -> None:
         """A step told how far it is. Not urgent: it goes with the next commit, or soon."""
         self._texts.setdefault(step, {}).update(progress=fraction, message=message)
@@ -316,7 +328,7 @@ class LiveRun:
         moved = self._old_status is not None and self._old_status is not self.status
         status_change = StatusChange(run_id=self.id, subject=run.subject, plan=run.plan, old=self._old_status, new=self.status, at=at)
         return RunChange(
-            run=replace(run, runnable_at=self._runnable_at(at), takeovers=0 if self._reported else run.takeovers),
+            run=replace(run, runnable_at=self._runnable_at(at), takeovers=0 if self._is_above_suspicion else run.takeovers),
             steps=tuple(self._step_record(name) for name in self._dirty if name in self.graph.index),
             events=tuple(self._events),
             resources=tuple(self._new_resources),
@@ -334,6 +346,16 @@ class LiveRun:
         self.record = change.run
         self._forget_pending()
         return commands
+
+    @property
+    def unlaunched(self) -> list[tuple[str, int]]:
+        """Attempts (step, token) that wait for their commit. It may have gone through all the same, if its answer was lost."""
+        return [(command.step, command.token) for command in self._commands if isinstance(command, LaunchCommand)]
+
+    @property
+    def _is_above_suspicion(self) -> bool:
+        """Whether earlier takeovers don't count any more: an attempt came to its end, or none was under way when engines died."""
+        return self._reported or (self.has_launches() and not self.had_attempts)
 
     def has_launches(self) -> bool:
         return any(isinstance(command, LaunchCommand) for command in self._commands)
@@ -368,7 +390,7 @@ class LiveRun:
         if not self._is_taken_up:
             return self.record.runnable_at
         if self.status.moves:
-            return self.record.runnable_at or at
+            return at if self.record.runnable_at is None else min(self.record.runnable_at, at)
         return self.machine.next_timer_at if self.status is RunStatus.WAITING else None
 
     def _step_record(self, name: str) -> StepRecord:

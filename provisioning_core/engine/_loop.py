@@ -319,7 +319,7 @@ class Loop:
     def _launch(self, live: LiveRun, command: Launch) -> None:
         key = Key(live.id, command.step, command.token)
         self._capacity.begun(key)
-        if self._is_trusted():
+        if self._is_trusted() and not self._closing.is_set():
             self._workshop.launch(attempt_for(live, command))
         else:
             self._inbox.put(Ended(key=key, direction=command.direction, result=BrokenOff()))
@@ -348,6 +348,8 @@ class Loop:
             while self._workshop.in_flight and self._clock.monotonic() < until:
                 self.turn(0.05)
         self.turn(0.0)
+        if len(self._inbox) > 0:  # what was decided before and recorded only now was not begun
+            self.turn(0.0)
 
     def _release_all(self) -> None:
         idle = [live for live in self._roster if live.machine.live == 0]

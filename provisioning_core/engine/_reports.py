@@ -43,6 +43,9 @@ def report(live: LiveRun, ended: Ended, at: float, chance: float) -> None:
     cell = live.machine.cell(step)
     if cell.live is None or cell.token != ended.key.token:
         return
+    if not live.is_taken_up:
+        live.disown(step)
+        return
     was_given_up = cell.zombie
     if isinstance(result, Done) and result.is_completed and not was_given_up:
         at = at if cell.deadline_at is None else min(at, cell.deadline_at)

@@ -43,7 +43,7 @@ def new_loop(
     """The loop and all that it holds; it has not begun."""
     store, clock, plans = settings.store, settings.clock_or_system(), settings.by_name()
     quarantine = Quarantine(me.id, workshop.is_under_way)
-    neighbours = Neighbours(store, me, settings.quarantine_or_lease, is_dead)
+    neighbours = Neighbours(store, clock, me, quarantine=settings.quarantine_or_lease, poll=settings.poll, is_dead=is_dead)
     return Loop(
         store=store,
         clock=clock,

@@ -49,7 +49,7 @@ def verify_all(store: Store, subject: str | None = None) -> Iterator[Verified]:
     for run in _all_runs(store, RunFilter(subject=subject)):
         is_empty = False
         if isinstance(run, Violation):
-            yield Verified(run_id="", subject=subject or "", violations=(run,))
+            yield Verified(run_id=run.run_id, subject=subject or "", violations=(run,))
             continue
         try:
             verified = _verify(store, run.id)
@@ -64,19 +64,13 @@ def verify_all(store: Store, subject: str | None = None) -> Iterator[Verified]:
 
 
 def _all_runs(store: Store, where: RunFilter) -> Iterator[RunRecord | Violation]:
-    """As far as they can be read: a page that can't be is read row by row, up to the one that is damaged."""
-    cursor, size = None, _PAGE
+    """Those that can be read, and what is wrong with the others."""
+    cursor = None
     while True:
-        try:
-            page = store.runs(where, limit=size, cursor=cursor)
-        except Exception as error:  # noqa: BLE001  whatever is wrong with what is stored
-            problem = _problem(error)
-            if size == 1:
-                yield _unreadable("", f"A run can't be read, and the runs before it were not looked at: {problem}")
-                return
-            size = 1
-            continue
+        page = store.runs(where, limit=_PAGE, cursor=cursor)
         yield from page.items
+        for run in page.unreadable:
+            yield _unreadable(run.id, f"Run {run.id} can't be read: {run.problem}")
         cursor = page.next_cursor
         if cursor is None:
             return

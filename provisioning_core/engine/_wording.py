@@ -70,7 +70,7 @@ def gate_timeout(node: Node, at: float) -> ErrorInfo:
         code="gate_timeout",
         message=node.user_message or "An expected confirmation did not arrive in time.",
         detail=f"No signal came within {node.timeout:g} s." if node.timeout is not None else "No signal came.",
-        hint="`retry` waits for it again; a signal sent meanwhile is kept.",
+        hint="`retry` waits for it again.",
         at=at,
     )
 

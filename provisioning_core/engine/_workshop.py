@@ -9,40 +9,37 @@ import asyncio
 import logging
 import pickle
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from provisioning_core.engine._async_thread import AsyncThread
 from provisioning_core.engine._attempts import (
     Attempt,
     AttemptMessage,
     BrokenOff,
     Done,
     Ended,
-    Found,
     Key,
-    Missed,
     Result,
     Sink,
     Stale,
 )
-from provisioning_core.engine._outcomes import Outcome, Polls, Raised, Returned, outcome_of, perform, perform_async
+from provisioning_core.engine._outcomes import Outcome, Polls, Raised, outcome_of, perform, perform_async
 from provisioning_core.engine._remote import ContextHere, answer_for, remote_work, work_without_words
-from provisioning_core.errors import LeaseLost, ProvisioningError, StoreUnavailable
+from provisioning_core.engine._values import Materials, materials_of, result_of
+from provisioning_core.errors import LeaseLost, StoreUnavailable
 from provisioning_core.executors import ProcessExecutor, ThreadExecutor, WorkerKilled
 from provisioning_core.model import (
     ONCE,
     Binding,
     Completion,
     Direction,
-    EncodingFault,
     Resource,
     ResourceRecord,
     RunSnapshot,
     Vault,
-    mask_in,
-    secrets_in,
 )
 from provisioning_core.ports import Clock, Store, TransactionalAttempt
 
@@ -79,7 +76,7 @@ class Workshop:
         self._vault = vault
         self._executor = executor
         self._threads = ThreadExecutor(max_workers)
-        self._async = _AsyncThread()
+        self._async = AsyncThread()
         self._tell = tell
         self._running: dict[Key, Running] = {}
 
@@ -168,7 +165,7 @@ class Workshop:
 
     async def _carry_out_async(self, running: Running, binding: Binding) -> None:
         try:
-            materials = self._materials(running)
+            materials = materials_of(running.attempt, self._vault)
             if isinstance(materials, Raised):
                 result: Result = materials
             else:
@@ -180,6 +177,9 @@ class Workshop:
             result = Raised(code="internal_error", detail=f"{type(error).__name__}: {error}")
         self._end(running, result)
 
+    def _settle(self, running: Running, outcome: Outcome, materials: Materials) -> Result:
+        return result_of(running.attempt, outcome, materials, self._vault)
+
     def _end(self, running: Running, result: Result) -> None:
         if running.is_broken_off and isinstance(result, Raised):
             result = BrokenOff()
@@ -188,7 +188,7 @@ class Workshop:
     def _result(self, running: Running, binding: Binding | None) -> Result:
         if binding is None:
             return _no_code(running.attempt)
-        materials = self._materials(running)
+        materials = materials_of(running.attempt, self._vault)
         if isinstance(materials, Raised):
             return materials
         if running.attempt.transactional:
@@ -198,7 +198,7 @@ class Workshop:
         arguments = materials.bind(binding, running.sink.context())
         return self._settle(running, perform(binding.fn, arguments, running.attempt.retry), materials)
 
-    def _remotely(self, running: Running, binding: Binding, materials: _Materials) -> Outcome:
+    def _remotely(self, running: Running, binding: Binding, materials: Materials) -> Outcome:
         attempt = running.attempt
         work = remote_work(attempt, materials.bind(binding, ContextHere()))
         try:
@@ -225,7 +225,7 @@ class Workshop:
         """Seconds after which the worker process ends itself, should this engine not live to end it."""
         return None if attempt.deadline_at is None else max(0.0, attempt.deadline_at - self._clock.now()) + _GRACE
 
-    def _in_transaction(self, running: Running, binding: Binding, materials: _Materials) -> Result:
+    def _in_transaction(self, running: Running, binding: Binding, materials: Materials) -> Result:
         """What the step writes and its completion are committed together, or not at all."""
         attempt = running.attempt
         result: Result | None = None
@@ -239,7 +239,7 @@ class Workshop:
         except StoreUnavailable as error:
             return self._settle_lost(running, result, error)
         except Exception as error:  # noqa: BLE001  flush and commit raise the database's own errors
-            return self._masked(outcome_of(error, attempt.retry), materials)
+            return self._settle(running, outcome_of(error, attempt.retry), materials)
         finally:
             running.sink.write_along = None
         if isinstance(result, Done) and attempt.direction is Direction.FORWARD:
@@ -269,7 +269,7 @@ class Workshop:
             except StoreUnavailable:
                 wait = min(wait * 2, _LONGEST_LOOK)
 
-    def _perform_in(self, transaction: TransactionalAttempt, running: Running, binding: Binding, materials: _Materials) -> Result:
+    def _perform_in(self, transaction: TransactionalAttempt, running: Running, binding: Binding, materials: Materials) -> Result:
         attempt = running.attempt
         running.sink.write_along = lambda resource: transaction.record([self._entry(attempt, resource)])
         arguments = materials.bind(binding, running.sink.context(), transaction.session)
@@ -291,64 +291,6 @@ class Workshop:
             at=self._clock.now(),
         )
 
-    # values in and out
-
-    def _materials(self, running: Running) -> _Materials | Raised:
-        attempt, plan = running.attempt, running.attempt.plan
-        run_id, step = attempt.key.run_id, attempt.key.step
-        try:
-            outputs = {
-                name: plan.codec(name).decode(text, vault=self._vault, bound_to=f"{run_id}/{name}")
-                for name, text in attempt.outputs.items()
-                if text is not None
-            }
-            output = None
-            if attempt.output is not None:
-                output = plan.codec(step).decode(attempt.output, vault=self._vault, bound_to=f"{run_id}/{step}")
-            given = plan.input_codec.decode(attempt.input, vault=self._vault, bound_to=f"{run_id}/input")
-        except ProvisioningError as error:
-            return Raised(code=error.code, detail=error.message, hint=error.hint, retryable=False)
-        except ValueError as error:
-            detail = f"{type(error).__name__}: what was stored does not fit the code's types any more"
-            return Raised(code="unreadable", detail=detail, retryable=False)
-        return _Materials(input=given, outputs=outputs, output=output)
-
-    def _settle(self, running: Running, outcome: Outcome, materials: _Materials) -> Result:
-        if not isinstance(outcome, Returned):
-            return self._masked(outcome, materials)
-        attempt = running.attempt
-        if attempt.direction is Direction.COMPENSATE:
-            return Done()
-        codec = attempt.plan.codec(attempt.key.step)
-        value = outcome.value
-        if attempt.direction is Direction.PROBE:
-            if value is None or (value is False and codec.annotation is type(None)):
-                return Missed()
-            value = None if codec.annotation is type(None) else value
-        try:
-            text = codec.encode(value, vault=self._vault, bound_to=f"{attempt.key.run_id}/{attempt.key.step}")
-        except EncodingFault as fault:
-            hint = "Mend what the step returns, or its return annotation; then retry."
-            return Raised(code="invalid_output", detail=f"The output is refused: {fault}", hint=hint, retryable=False)
-        return Done(output=text) if attempt.direction is Direction.FORWARD else Found(output=text)
-
-    def _masked(self, outcome: Raised | Polls | Outcome, materials: _Materials) -> Result:
-        """Secrets that are known must not get into what is stored of a failure."""
-        assert not isinstance(outcome, Returned)  # noqa: S101  both callers have looked
-        secrets = materials.secrets()
-        if isinstance(outcome, Polls):
-            return Polls(after=outcome.after, message=mask_in(outcome.message, secrets))
-        return Raised(
-            code=outcome.code,
-            detail=mask_in(outcome.detail, secrets),
-            traceback=mask_in(outcome.traceback, secrets),
-            user_message=None if outcome.user_message is None else mask_in(outcome.user_message, secrets),
-            hint=outcome.hint,
-            retryable=outcome.retryable,
-            retry_after=outcome.retry_after,
-            interrupted=outcome.interrupted,
-        )
-
 
 _GRACE = 1.0
 """Seconds after its time is up in which an attempt's end is this engine's to bring about."""
@@ -365,21 +307,6 @@ class _RollBack(Exception):
         self.result = result
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Materials:
-    """The typed values of one attempt."""
-
-    input: Any
-    outputs: Mapping[str, Any]
-    output: Any
-
-    def bind(self, binding: Binding, context: Any, session: Any = None) -> dict[str, Any]:
-        return binding.arguments(input=self.input, context=context, outputs=self.outputs, session=session, output=self.output)
-
-    def secrets(self) -> list[str]:
-        return [secret for value in (self.input, self.output, *self.outputs.values()) for secret in secrets_in(value)]
-
-
 def _no_code(attempt: Attempt) -> Raised:
     what = {Direction.FORWARD: "", Direction.COMPENSATE: "compensation of ", Direction.PROBE: "probe of "}[attempt.direction]
     return Raised(
@@ -388,52 +315,3 @@ def _no_code(attempt: Attempt) -> Raised:
         hint="Deploy the code that has it, or settle the step by hand.",
         retryable=False,
     )
-
-
-class _AsyncThread:
-    """One event loop, in a thread of its own that begins when the first async step does."""
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._lock = threading.Lock()
-
-    def run(self, work: Coroutine[Any, Any, None], ended: Callable[[asyncio.Task[None]], None]) -> asyncio.Task[None]:
-        loop = self._started()
-        begun: Future[asyncio.Task[None]] = Future()
-
-        def begin() -> None:
-            task = loop.create_task(work)
-            task.add_done_callback(ended)
-            begun.set_result(task)
-
-        loop.call_soon_threadsafe(begin)
-        return begun.result()
-
-    def cancel(self, task: asyncio.Task[Any]) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(task.cancel)
-
-    def close(self) -> None:
-        with self._lock:
-            loop, self._loop = self._loop, None
-        if loop is not None:
-            loop.call_soon_threadsafe(loop.stop)
-
-    def _started(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._serve, args=(self._loop,), name="provisioning-async", daemon=True).start()
-            return self._loop
-
-    @staticmethod
-    def _serve(loop: asyncio.AbstractEventLoop) -> None:
-        asyncio.set_event_loop(loop)
-        try:
-            loop.run_forever()
-        finally:
-            left = asyncio.all_tasks(loop)
-            for task in left:
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-            loop.close()

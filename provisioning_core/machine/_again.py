@@ -96,5 +96,14 @@ class Again:
         return any(not board.delivers(need) and board.nodes[need].name not in tolerates for need in needs)
 
     def _nobody_went_on_without(self, i: int) -> bool:
-        begun = (self._board.cells[dependent] for dependent in self._board.dependents[i])
-        return all(cell.status in (S.PENDING, S.BLOCKED, S.CANCELLED) or cell.skip_reason == "absent" for cell in begun)
+        """Neither those that need it, nor those behind them that do without what was skipped because it needs it."""
+        todo, seen = [i], {i}
+        while todo:
+            for dependent in self._board.dependents[todo.pop()]:
+                cell = self._board.cells[dependent]
+                if cell.status is S.SKIPPED and cell.skip_reason == "absent":
+                    todo.extend({dependent} - seen)
+                    seen.add(dependent)
+                elif cell.status not in (S.PENDING, S.BLOCKED, S.CANCELLED):
+                    return False
+        return True

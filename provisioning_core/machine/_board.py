@@ -54,7 +54,7 @@ class Board:
         self.nodes: tuple[Node, ...] = graph.nodes
         self.needs = graph.needs_of
         self.dependents = graph.dependents_of
-        self.cells = [_cell(steps.get(node.name)) for node in graph.nodes]
+        self.cells = [_cell(steps.get(node.name), node) for node in graph.nodes]
         self.status = run.status
         self.phase = run.phase
         self.token = run.token
@@ -259,8 +259,17 @@ class Board:
 _UNFINISHED = frozenset({RunStatus.WAITING, RunStatus.PAUSED})
 
 
-def _cell(record: StepRecord | None) -> Cell:
+def _cell(record: StepRecord | None, node: Node) -> Cell:
     if record is None:
         return Cell()
     shared = {name: getattr(record, name) for name in CELL_FIELDS}
-    return Cell(**shared, has_output=record.output is not None)
+    return Cell(**shared, has_output=_has_output(record, node))
+
+
+def _has_output(record: StepRecord, node: Node) -> bool:
+    """Whether it is done, or was when its undoing began; a person may have said so without giving an output."""
+    by_hand = record.status is StepStatus.SKIPPED and record.skip_reason == "person"
+    if record.output is not None or record.status is StepStatus.SUCCEEDED or by_hand:
+        return True
+    is_being_undone = record.status in (StepStatus.COMPENSATING, StepStatus.COMPENSATION_FAILED)
+    return is_being_undone and node.compensate_on == "succeeded" and record.effect and not record.half_done

@@ -223,7 +223,13 @@ class VirtualEngine:
         self._settings.store.register(self._record, self._settings.lease)
         self._trust(begun)
 
+    @property
+    def last_renewed_at(self) -> float:
+        """When, on the world's clock, the renewal of its lease began that it knows of."""
+        return self._last_renewed_at
+
     def _trust(self, begun: float) -> None:
+        self._last_renewed_at = begun
         self._trusted_until = begun + self._settings.lease * 0.9
         self._renew_at = begun + self._settings.renew_every
 

@@ -14,8 +14,6 @@ from databases import new_database
 
 from provisioning_core.stores import SqlStore
 
-pytest.register_assert_rewrite("provisioning_core.testing._store_cases")
-
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from provisioning_core import Engine, Plan, RunStatus, step
 from provisioning_core.errors import ProvisioningError
-from provisioning_core.model import RunSnapshot, UnreadableRun
+from provisioning_core.model import RunFilter, RunSnapshot, UnreadableRun
 from provisioning_core.stores import SqlStore
 
 DAMAGES = {
@@ -56,6 +56,13 @@ def test_a_claim_takes_the_readable_and_tells_of_the_unreadable(tmp_path: Path, 
     (unreadable,) = [each for each in found if isinstance(each, UnreadableRun)]
     assert unreadable.epoch == 1
     assert unreadable.problem
+
+
+def test_a_list_shows_the_others_and_names_it(tmp_path: Path) -> None:
+    with closing(damaged(tmp_path, "no json")) as store:
+        page = store.runs(RunFilter(), limit=10)
+    assert [run.subject for run in page.items] == ["fine"]
+    assert [type(run) for run in page.unreadable] == [UnreadableRun]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

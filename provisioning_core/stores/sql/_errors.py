@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from provisioning_core.errors import Conflict, ProvisioningError, StoreUnavailable
 from provisioning_core.stores.sql._triggers import HAS_EFFECTS
+
+_log = logging.getLogger("provisioning_core.stores")
 
 _MASK = "**********"
 _UNDEFINED_TABLE = "42P01"  # PostgreSQL's; its text depends on the server's language
@@ -54,6 +58,14 @@ def _may_be_written(error: DBAPIError | PoolTimeout) -> bool:
 
 def _sqlstate(error: SQLAlchemyError) -> str:
     return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+
+
+def let_go(connection: Connection) -> None:
+    """Give a connection back. If that fails, the server is gone, and with it whatever was not committed: nobody needs to be told."""
+    try:
+        connection.close()
+    except SQLAlchemyError:
+        _log.debug("a connection could not be given back", exc_info=True)
 
 
 class Translator:

@@ -19,7 +19,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from provisioning_core.errors import Conflict, MissingExtra, ProvisioningError
 from provisioning_core.stores.sql._address import passwords_of
 from provisioning_core.stores.sql._dialects import PostgresDialect
-from provisioning_core.stores.sql._errors import Translator
+from provisioning_core.stores.sql._errors import Translator, let_go
 
 _SCHEMA_LOCK = 0x70726F76  # "prov": whoever makes or upgrades the schema holds this advisory lock
 _PATIENCE = {
@@ -31,6 +31,11 @@ _PATIENCE = {
 }
 """Seconds (of ``tcp_user_timeout`` milliseconds): a server that is not there any more must not hold the engine for hours."""
 _STATEMENT_LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
+_SET_LIMITS = """
+SELECT set_config(name, wanted, false)
+FROM (VALUES ('lock_timeout', %s), ('statement_timeout', %s), ('idle_in_transaction_session_timeout', %s)) AS limits (name, wanted)
+WHERE current_setting(name) = '0'
+"""
 _BROKEN = 3  # libpq's PQTRANS_INERROR
 
 
@@ -81,7 +86,7 @@ class Postgres:
                 connection.begin()  # now, not with the first statement: a step's attempt must know its transaction
             yield connection
         finally:
-            connection.close()
+            let_go(connection)
 
     def close(self) -> None:
         with self._connecting:
@@ -126,8 +131,7 @@ def _new_engine(url: URL, busy_timeout: float) -> Engine:
 def _set_patience(connection: Any, busy_timeout: float) -> None:
     """Wait no longer than this for a lock, and twice as long for all else, unless the server, the role or the URL says otherwise."""
     lock, rest = (f"{max(1, round(seconds * 1000))}ms" for seconds in (busy_timeout, 2 * busy_timeout))
-    for name, wanted in {"lock_timeout": lock, **dict.fromkeys(_STATEMENT_LIMITS, rest)}.items():
-        connection.execute("SELECT set_config(%s, %s, false) WHERE current_setting(%s) = '0'", [name, wanted, name])
+    connection.execute(_SET_LIMITS, [lock, rest, rest])
     connection.commit()
 
 

@@ -147,7 +147,12 @@ class Reader:
                 wanted = wanted.where(column == value)
         rows = connection.execute(wanted).mappings().all()
         more = cursor_after(rows[limit - 1]["number"]) if len(rows) > limit else None
-        return RunPageRecord(items=tuple(run_record(row) for row in rows[:limit]), next_cursor=more)
+        read = [_record_or_problem(row) for row in rows[:limit]]
+        return RunPageRecord(
+            items=tuple(each for each in read if isinstance(each, RunRecord)),
+            next_cursor=more,
+            unreadable=tuple(each for each in read if isinstance(each, UnreadableRun)),
+        )
 
     def counts(self, connection: Connection) -> dict[str, int]:
         return {status: count for status, count in connection.execute(self._do.counts)}  # noqa: C416  rows are no pairs for mypy
@@ -161,6 +166,13 @@ class Reader:
 
     def durations(self, connection: Connection, plan: str) -> dict[str, float]:
         return {step: seconds for step, seconds in connection.execute(self._do.durations, {"plan": plan})}  # noqa: C416  see above
+
+
+def _record_or_problem(row: RowMapping) -> RunRecord | UnreadableRun:
+    try:
+        return run_record(row)
+    except _DAMAGE as error:
+        return UnreadableRun(id=row["id"], epoch=row["epoch"], problem=f"{type(error).__name__}: {error}")
 
 
 def run_not_found(run_id: str) -> NotFound:

@@ -23,7 +23,7 @@ from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
 from provisioning_core.errors import ProvisioningError, StoreUnavailable
 from provisioning_core.stores.sql._address import is_memory
 from provisioning_core.stores.sql._dialects import SqliteDialect
-from provisioning_core.stores.sql._errors import Translator
+from provisioning_core.stores.sql._errors import Translator, let_go
 
 _AGAIN = 0.02
 _READERS, _MORE_READERS = 5, 25
@@ -92,7 +92,7 @@ class Sqlite(ABC):
                     connection.commit()
             finally:
                 self._writing = None
-                connection.close()
+                let_go(connection)
 
     @abstractmethod
     def read(self) -> AbstractContextManager[Connection]:
@@ -134,7 +134,7 @@ class SqliteFile(Sqlite):
                 connection.exec_driver_sql("BEGIN")
             yield connection
         finally:
-            connection.close()
+            let_go(connection)
 
     def _writer(self) -> Engine:
         return self._connected()[0]
@@ -197,7 +197,7 @@ class SqliteMemory(Sqlite):
             try:
                 yield connection
             finally:
-                connection.close()
+                let_go(connection)
 
     def _writer(self) -> Engine:
         with self._connecting:

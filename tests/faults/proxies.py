@@ -1,0 +1,89 @@
+"""A network between a client and PostgreSQL that can be cut, can fall silent, and can lose the answer to a commit."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+_COMMIT = b"COMMIT\x00"
+
+
+class Proxy:
+    """Listens on ``port`` and passes everything on to the server at ``target``, until it is told otherwise."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._lock = threading.Lock()
+        self._speaks = threading.Event()
+        self._speaks.set()
+        self._loses = 0
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._speaks.set()
+        self.cut()
+        for thread in self._threads:
+            thread.join()
+
+    def lose_answers(self, commits: int = 1) -> None:
+        """The next commits reach the server; their answers don't come back, the connection is cut instead."""
+        self._loses = commits
+
+    def cut(self) -> None:
+        """Break every connection."""
+        with self._lock:
+            pairs, self._pairs = self._pairs, []
+        for pair in pairs:
+            _close(*pair)
+
+    def fall_silent(self) -> None:
+        """Pass nothing on; connections stay."""
+        self._speaks.clear()
+
+    def speak(self) -> None:
+        """Pass on again, what had been held back too."""
+        self._speaks.set()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+                with self._lock:
+                    self._pairs.append((client, server))
+                lost = threading.Event()
+                for source, sink, is_asking in ((client, server, True), (server, client, False)):
+                    thread = threading.Thread(target=self._pass_on, args=(source, sink, is_asking, lost))
+                    self._threads.append(thread)
+                    thread.start()
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket, is_asking: bool, lost: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                self._speaks.wait()
+                if is_asking and self._loses and _COMMIT in data:
+                    self._loses -= 1
+                    lost.set()
+                elif not is_asking and lost.is_set():
+                    break
+                sink.sendall(data)
+        _close(source, sink)
+
+
+def _close(*ends: socket.socket) -> None:
+    for end in ends:
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()

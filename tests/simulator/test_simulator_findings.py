@@ -1,0 +1,284 @@
+"""What the simulator found, each in its shortest form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pydantic import BaseModel
+
+from provisioning_core import Engine, From, Plan, Retry, StepContext, gate, step
+from provisioning_core.testing import FaultyStore, VirtualEngine, VirtualWorld, verify_history
+from provisioning_core.testing._clock import OwnClock
+
+
+class Wish(BaseModel):
+    number: int
+
+
+def even(wish: Wish) -> bool:
+    return wish.number % 2 == 0
+
+
+@pytest.fixture
+def world() -> VirtualWorld:
+    return VirtualWorld()
+
+
+@pytest.fixture
+def keys() -> list[str]:
+    return []
+
+
+def undoable(keys: list[str], **options: object) -> Callable[..., object]:
+    """A step that notes its idempotency key and can be undone."""
+
+    @step(name="a", **options)
+    def a(ctx: StepContext) -> None:
+        keys.append(ctx.idempotency_key.partition("/")[2])
+
+    @a.compensate
+    def undo() -> None:
+        """Gone."""
+
+    return a
+
+
+def nothing(name: str = "a", **options: object) -> Callable[..., object]:
+    @step(name=name, **options)
+    def nothing() -> None:
+        """Does nothing."""
+
+    return nothing
+
+
+def moves(engine: Engine, subject: str, name: str) -> list[str]:
+    return [
+        event.type.removeprefix("step.") for event in engine.events(subject) if event.step == name and event.type.startswith("step.")
+    ]
+
+
+def turn_for(world: VirtualWorld, seconds: float, *engines: VirtualEngine) -> None:
+    """Let these engines, and nothing else, live for a while."""
+    end = world.clock.now() + seconds
+    while world.clock.now() < end:
+        for engine in engines:
+            engine.turn()
+        world.clock.advance(1.0)
+
+
+def test_an_engine_that_can_not_reach_the_store_does_not_spin(world: VirtualWorld) -> None:
+    store = FaultyStore(world.memory)
+    engine = world.engine(Plan("p", steps=[nothing()]), store=store, lease=6)
+    store.fail(for_ever=True)
+    turn_for(world, 20, engine)
+    engine.turn()
+    assert engine.wakes_in > 0
+
+
+def test_an_engine_with_farewells_to_say_does_not_spin_while_the_store_is_away(world: VirtualWorld) -> None:
+    plan = Plan("p", steps=[nothing(retry=Retry(attempts=5, initial=500))])
+    store = FaultyStore(world.memory)
+    paused, other = world.engine(plan, store=store, lease=6), world.engine(plan, lease=6)
+    paused.engine.start("p", subject="acme")
+    paused.turn()
+    paused.pause()
+    turn_for(world, 10, other)
+    paused.resume()
+    paused.turn()
+    store.fail(for_ever=True, method="load")
+    paused.calls[0].run()
+    turn_for(world, 3, paused)
+    paused.turn()
+    assert paused.wakes_in > 0
+
+
+def test_a_recorded_verb_that_can_not_be_carried_out_is_refused_once(world: VirtualWorld, keys: list[str]) -> None:
+    """The subject was provisioned again meanwhile: the older run can't be rolled back beside the newer one."""
+    plan = Plan("p", steps=[undoable(keys)])
+    engine = world.engine(plan)
+    old = engine.engine.start("p", subject="acme")
+    world.settle()
+    web = Engine(store=world.memory, plans=[plan], clock=world.clock, work=False)
+    web.deprovision(run_id=old.id, actor="somebody")
+    engine.engine.start("p", subject="acme", again=True)
+    turn_for(world, 5, engine)
+    refused = [event for event in web.events(run_id=old.id) if event.type == "request.refused"]
+    assert [(event.actor, event.data["verb"]) for event in refused] == [("somebody", "deprovision")]
+    assert not world.memory.load(old.id).requests
+
+
+def test_a_step_that_waits_to_run_anew_keeps_its_new_key_when_the_input_is_corrected(world: VirtualWorld, keys: list[str]) -> None:
+    go = gate("go", timeout=50)
+    plan = Plan("p", steps=[go, undoable(keys, needs=[go])], input=Wish)
+    first = world.engine(plan)
+    first.engine.start("p", subject="acme", input=Wish(number=1))
+    for verb in ("signal", "deprovision", "retry", "pause"):
+        getattr(first.engine, verb)("acme", *(["go"] if verb == "signal" else []))
+        world.settle()
+    first.crash()
+    second = world.engine(plan)
+    second.engine.retry("acme", input=Wish(number=2))
+    second.engine.signal("acme", "go")
+    world.settle()
+    assert keys == ["a/forward", "a/forward/2"]
+
+
+def test_a_step_that_was_undone_has_a_new_key_even_if_its_condition_was_false_meanwhile(world: VirtualWorld, keys: list[str]) -> None:
+    engine = world.engine(Plan("p", steps=[undoable(keys, when=even), nothing("b")], input=Wish)).engine
+    engine.start("p", subject="acme", input=Wish(number=2))
+    world.settle()
+    for number in (1, 2):
+        engine.deprovision("acme")
+        world.settle()
+        engine.retry("acme", input=Wish(number=number))
+        world.settle()
+    assert keys == ["a/forward", "a/forward/2"]
+    assert verify_history(world.memory) == []
+
+
+def test_a_condition_that_is_looked_at_again_is_in_the_history(world: VirtualWorld, keys: list[str]) -> None:
+    engine = world.engine(Plan("p", steps=[undoable(keys, when=even), nothing("b")], input=Wish)).engine
+    engine.start("p", subject="acme", input=Wish(number=2))
+    world.settle()
+    engine.deprovision("acme")
+    world.settle()
+    engine.retry("acme", input=Wish(number=1))
+    world.settle()
+    assert moves(engine, "acme", "a") == ["running", "succeeded", "compensating", "compensated", "pending", "skipped"]
+    engine.deprovision("acme")
+    world.settle()
+    engine.retry("acme", input=Wish(number=2))
+    world.settle()
+    assert moves(engine, "acme", "a")[6:] == ["pending", "running", "succeeded"]
+
+
+def test_a_skipped_step_stays_skipped_while_what_stands_behind_it_is_under_way(world: VirtualWorld) -> None:
+    @step(needs=["a"], retry=Retry(attempts=3, initial=100, jitter=0))
+    def b() -> None:
+        raise RuntimeError("not yet")
+
+    engine = world.engine(Plan("p", steps=[nothing(when=even), b], input=Wish))
+    engine.engine.start("p", subject="acme", input=Wish(number=1))
+    turn_for(world, 1, engine)
+    engine.calls[0].run()
+    turn_for(world, 1, engine)
+    engine.engine.pause("acme")
+    engine.engine.retry("acme", input=Wish(number=2))
+    turn_for(world, 1, engine)
+    assert {name: view.status for name, view in engine.engine.status("acme").steps.items()} == {"a": "SKIPPED", "b": "RETRYING"}
+
+
+def test_an_attempt_that_may_be_alive_is_still_known_two_owners_later(world: VirtualWorld) -> None:
+    """A step that begins anew forgets its texts, but not whose the attempt is that was given up and has not ended."""
+    plan = Plan("p", steps=[nothing(timeout=5)])
+    first = world.engine(plan, lease=6)
+    first.engine.start("p", subject="acme")
+    turn_for(world, 7, first)
+    first.engine.retry("acme")
+    first.pause()
+    second = world.engine(plan, lease=6)
+    turn_for(world, 20, second)
+    second.crash()
+    third = world.engine(plan, lease=6)
+    turn_for(world, 20, third)
+    assert not third.calls
+    first.resume()
+    first.calls[0].run()
+    turn_for(world, 20, first, third)
+    assert [call.key.token for call in (*first.calls, *third.calls)] == [2]
+
+
+def test_what_a_person_called_done_is_undone_by_whoever_has_the_run_then(world: VirtualWorld) -> None:
+    """The attempt timed out, so its effect may be there; the person who skipped it gave no output."""
+    undone: list[str] = []
+
+    @step(name="a", timeout=5, compensate_on="succeeded")
+    def a() -> int:
+        return 1
+
+    @a.compensate
+    def undo() -> None:
+        undone.append("a")
+
+    plan = Plan("p", steps=[a])
+    first = world.engine(plan)
+    first.engine.start("p", subject="acme")
+    turn_for(world, 7, first)
+    first.calls[0].run()
+    world.settle()
+    first.engine.skip("acme", "a")
+    first.engine.continue_("acme")
+    world.settle()
+    first.crash()
+    world.engine(plan).engine.deprovision("acme")
+    world.settle()
+    assert undone == ["a"]
+
+
+def test_whoever_finds_the_store_back_first_does_not_take_the_others_for_gone(world: VirtualWorld) -> None:
+    """While the store was away nobody could renew a lease; what runs elsewhere runs on."""
+    plan = Plan("p", steps=[nothing()])
+    slow, quick = world.engine(plan, host="one", lease=6), world.engine(plan, host="two", lease=6)
+    slow.engine.start("p", subject="acme")
+    turn_for(world, 1, slow, quick)
+    world.clock.advance(120)
+    turn_for(world, 4, quick)
+    assert not quick.calls
+    turn_for(world, 60, slow, quick)
+    assert [call.key.token for call in slow.calls] == [1]
+    assert not quick.calls
+
+
+def test_a_clock_of_the_store_that_is_set_forward_does_not_make_zombies(world: VirtualWorld) -> None:
+    plan = Plan("p", steps=[nothing()])
+    store_clock = OwnClock(world.clock)
+    world.memory._clock = store_clock
+    slow, other = world.engine(plan, host="one"), world.engine(plan, host="two")
+    slow.engine.start("p", subject="acme")
+    turn_for(world, 1, slow, other)
+    store_clock.offset = 3600.0
+    turn_for(world, 90, other, slow)
+    assert not other.calls
+
+
+def test_an_engine_that_closes_launches_nothing_that_was_put_off(world: VirtualWorld) -> None:
+    """The commit of a launch had failed; when the engine closes it comes through, and nobody would wait for the attempt."""
+    store = FaultyStore(world.memory)
+    engine = world.engine(Plan("p", steps=[nothing()]), store=store)
+    engine.engine.start("p", subject="acme")
+    store.fail(method="commit")
+    engine.turn()
+    world.clock.advance(10)
+    engine.close()
+    assert not engine.calls
+    assert world.engine(Plan("p", steps=[nothing()])).engine.status("acme").status in ("PENDING", "RUNNING")
+
+
+def test_an_optional_failure_stays_when_something_far_behind_it_is_under_way(world: VirtualWorld) -> None:
+    @step(optional=True)
+    def a() -> int:
+        raise RuntimeError("never")
+
+    @step
+    def b(x: int = From(a)) -> None:
+        """Is skipped, since it gets nothing."""
+
+    plan = Plan("p", steps=[a, b, nothing("c", needs=[b])])
+    first = world.engine(plan)
+    first.engine.start("p", subject="acme")
+    turn_for(world, 1, first)
+    first.calls[0].run()
+    turn_for(world, 1, first)
+    first.engine.pause("acme")
+    first.crash()
+    second = world.engine(plan)
+    turn_for(world, 3, second)
+    second.engine.retry("acme")
+    turn_for(world, 1, second)
+    assert [call.step for call in second.calls] == ["c"]
+    assert {name: view.status for name, view in second.engine.status("acme").steps.items()} == {
+        "a": "FAILED",
+        "b": "SKIPPED",
+        "c": "RUNNING",
+    }
