@@ -60,7 +60,7 @@ FAULTS = (
     Fault(
         "the order of compensations is ignored",
         "_back.py",
-        "sum(d in self._scope for d in board.dependents[i])",
+        "len(board.dependents[i])",
         "0",
     ),
     Fault(

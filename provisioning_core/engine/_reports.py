@@ -44,6 +44,7 @@ def report(live: LiveRun, ended: Ended, at: float, chance: float) -> None:
     if cell.live is None or cell.token != ended.key.token:
         return
     if not live.is_taken_up:
+        live.reported(step, ended.key.token, by_itself=False)
         live.disown(step)
         return
     was_given_up = cell.zombie

@@ -1,8 +1,9 @@
 """The way back: a step is undone when nothing that depends on it is left.
 
-A step of the scope is *clear* when it has no effect, no attempt of it is alive, and all its dependents in the scope are clear.
-``unclear[i]`` counts the dependents that are not; each edge is looked at once per rollback. The scope (all steps; all but the
-ancestors of ``to``; or those to be run again) is closed under dependents, so nothing outside it depends on anything in it.
+A step of the scope is *clear* when it has no effect, no attempt of it is alive, and all its dependents are clear. ``unclear[i]``
+counts the dependents that are not; each edge is looked at once per rollback. The scope is all steps, all but the ancestors of
+``to``, or those to be run again. The last leaves out what did nothing, also where it stands between two steps that did: nothing is
+done about such a step, but it is clear only when all its dependents are, so that the order holds across it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Back:
     @property
     def is_clear(self) -> bool:
         """Whether the whole scope is undone."""
-        return len(self._clear) == len(self._scope)
+        return len(self._clear) == len(self._unclear)
 
     def covers(self, i: int) -> bool:
         return i in self._scope
@@ -42,16 +43,16 @@ class Back:
         board = self._board
         self._scope = frozenset(scope)
         self._clear = set()
-        self._unclear = {i: sum(d in self._scope for d in board.dependents[i]) for i in self._scope}
+        self._unclear = {i: len(board.dependents[i]) for i in board.behind(self._scope)}
         for i in sorted(self._scope):
             if board.cells[i].status in _NEVER_MORE:
                 self._ready.discard(i)
                 board.move_step(i, StepStatus.CANCELLED, at)
-        self.look_at([i for i in sorted(self._scope, reverse=True) if self._unclear[i] == 0], at)
+        self.look_at([i for i in sorted(self._unclear, reverse=True) if self._unclear[i] == 0], at)
 
     def look_at(self, steps: Iterable[int], at: float) -> None:
         """Do what can be done for these steps now."""
-        todo = [i for i in steps if i in self._scope and i not in self._clear and self._unclear[i] == 0]
+        todo = [i for i in steps if self._unclear.get(i) == 0 and i not in self._clear]
         while todo:
             i = todo.pop()
             if i not in self._clear and self._undo(i, at):
@@ -70,6 +71,8 @@ class Back:
     def _undo(self, i: int, at: float) -> bool:
         """Take the next step towards undoing; True when there is nothing left to undo."""
         cell = self._board.cells[i]
+        if i not in self._scope:
+            return True
         if cell.live is not None or cell.status is StepStatus.COMPENSATION_FAILED:
             return False
         if not cell.effect:

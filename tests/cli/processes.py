@@ -107,4 +107,10 @@ def _process(
         cwd=ROOT,
         env=inherited | app | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"} | environment,
         start_new_session=True,
+        preexec_fn=_heed_interrupts,
     )
+
+
+def _heed_interrupts() -> None:
+    """A shell makes what it runs in the background deaf to Ctrl-C, and with it all that is begun from there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -240,7 +240,7 @@ class Simulation:
         if not all(memory.head(run_id).is_resting for run_id in memory._kept):
             return False
         loops = [process.engine.loop for process in self.processes if process.is_up and process.engine is not None]
-        return not any(loop.has_news or loop._roster.has_dirty for loop in loops)
+        return not any(loop.has_news or any(live.is_dirty for live in loop._roster) for loop in loops)
 
     def _come_to_rest(self) -> None:
         if not self._live(self.is_at_rest, _LONGEST_CALM):

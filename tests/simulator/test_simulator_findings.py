@@ -282,3 +282,62 @@ def test_an_optional_failure_stays_when_something_far_behind_it_is_under_way(wor
         "b": "SKIPPED",
         "c": "RUNNING",
     }
+
+
+def test_steps_to_be_run_again_are_undone_in_order_across_one_that_did_nothing(world: VirtualWorld) -> None:
+    undone: list[str] = []
+
+    def made(name: str, **options: object) -> Callable[..., object]:
+        a_step = nothing(name, **options)
+        a_step.compensate(lambda: undone.append(name))
+        return a_step
+
+    plan = Plan("p", steps=[made("a"), nothing("b", needs=["a"], when=even), made("c", needs=["b"])], input=Wish)
+    engine = world.engine(plan).engine
+    engine.start("p", subject="acme", input=Wish(number=1))
+    world.settle()
+    engine.retry("acme", steps=["a"])
+    world.settle()
+    assert undone == ["c", "a"]
+
+
+def test_a_run_that_was_set_aside_hears_that_an_attempt_of_it_has_ended(world: VirtualWorld) -> None:
+    plan = Plan("p", steps=[nothing()])
+    first = world.engine(plan, lease=6)
+    first.engine.start("p", subject="acme")
+    turn_for(world, 1, first)
+    first.pause()
+    for _ in range(5):
+        world.clock.advance(7)
+        killed = world.engine(plan, lease=6)
+        turn_for(world, 2, killed)
+        killed.crash()
+    last = world.engine(plan, lease=6)
+    turn_for(world, 10, last)
+    assert last.engine.store.head(last.engine.status("acme").id).is_set_aside
+    first.resume()
+    first.calls[0].run()
+    turn_for(world, 10, first, last)
+    last.engine.continue_("acme")
+    world.settle()
+    assert last.engine.status("acme").status == "SUCCEEDED"
+
+
+def test_what_a_person_did_by_hand_does_not_bring_steps_back_before_one_that_is_under_way(world: VirtualWorld) -> None:
+    @step(optional=True)
+    def a() -> int:
+        raise RuntimeError("never")
+
+    @step
+    def b(x: int = From(a)) -> None:
+        """Is skipped, since it gets nothing."""
+
+    engine = world.engine(Plan("p", steps=[a, b, nothing("c", needs=[b])]))
+    engine.engine.start("p", subject="acme")
+    turn_for(world, 1, engine)
+    engine.calls[0].run()
+    turn_for(world, 1, engine)
+    engine.engine.skip("acme", "a", output=7)
+    turn_for(world, 1, engine)
+    assert [call.step for call in engine.calls] == ["c"]
+    assert engine.engine.status("acme").steps["b"].status == "SKIPPED"

@@ -197,4 +197,6 @@ def test_a_last_line_that_was_cut_short_is_left_out(tmp_path: Path) -> None:
     with ledger.path.open("a") as file:
         file.write(json.dumps({"run_id": "r"})[:-1])
     assert ledger.lines() == [first]
+    ledger.write(first)
+    assert ledger.lines() == [first, first], "who writes next begins a line of its own"
     assert ledger.lines()[0].at == 0.0
