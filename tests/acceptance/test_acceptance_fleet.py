@@ -115,7 +115,7 @@ def test_an_engine_that_may_have_lost_its_lease_ends_its_process_if_told_to(fron
     assert front.wait("acme", timeout=30).status is RunStatus.SUCCEEDED
 
 
-def test_the_runs_of_a_killed_engine_are_shared_by_those_that_live(
+def test_the_runs_of_a_killed_engine_go_on_at_those_that_live(
     front: Engine, fleet: Fleet, store: SqlStore, folder: Path, tell: Callable[[str], None]
 ) -> None:
     first, *others = [fleet.engine(lease=30.0, max_workers=1 if number == 0 else 4) for number in range(4)]
@@ -132,7 +132,7 @@ def test_the_runs_of_a_killed_engine_are_shared_by_those_that_live(
     assert until(lambda: front.counts() == {"SUCCEEDED": MANY}, seconds=120)
     shares = [sum(each.pid == other.pid for each in chaos_checks.processes(folder)) for other in others]
     tell(f"{MANY} runs of a killed engine: shares of the attempts {shares}")
-    assert min(shares) >= 0.05 * sum(shares), "steps of milliseconds go to whoever gets the database first, but nobody takes them all"
+    assert sum(shares) >= 1.5 * MANY, "most of the work was theirs"
     assert chaos_checks.problems(store, folder, log, fleet.deaths()) == []
 
 
