@@ -72,17 +72,22 @@ class Again:
 
     def reopen(self, at: float, *, failed: bool, but: Collection[int] = ()) -> None:
         """Let everything that is not done run (again). Steps stand in topological order, so one pass sees all consequences."""
-        held = self._stand_before_what_is_under_way(but)
+        held = self._done_without(but)
         for i in range(len(self._board.cells)):
             if i not in but and i not in held and self._is_open(i, failed=failed):
                 self._course.reset(i, at)
 
-    def _stand_before_what_is_under_way(self, but: Collection[int]) -> set[int]:
-        """What these need is settled, if only by doing without it, and stays so: they would go on before it else."""
-        board = self._board
-        under_way = [i for i in board.where(S.RUNNING, S.RETRYING, S.IN_DOUBT) if i not in but]
-        names = board.graph.ancestors(board.names(under_way))
-        return {board.graph.index[name] for name in names}
+    def _done_without(self, but: Collection[int]) -> set[int]:
+        """Steps that were skipped, and that something under way does without: they stay so, or it would go on before what it needs."""
+        board, held = self._board, set[int]()
+        todo = [i for i in board.where(S.RUNNING, S.RETRYING, S.IN_DOUBT) if i not in but]
+        while todo:
+            for need in board.needs[todo.pop()]:
+                cell = board.cells[need]
+                if need not in held and cell.status is S.SKIPPED and cell.skip_reason == "absent":
+                    held.add(need)
+                    todo.append(need)
+        return held
 
     def _is_open(self, i: int, *, failed: bool) -> bool:
         match self._board.cells[i].status:
