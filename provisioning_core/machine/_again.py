@@ -78,7 +78,7 @@ class Again:
                 self._course.reset(i, at)
 
     def _done_without(self, but: Collection[int]) -> set[int]:
-        """Steps that were skipped, and that something under way does without: they stay so, or it would go on before what it needs."""
+        """Skipped steps that something under way does without: they stay so, or it would go on before what it needs."""
         board, held = self._board, set[int]()
         todo = [i for i in board.where(S.RUNNING, S.RETRYING, S.IN_DOUBT) if i not in but]
         while todo:
