@@ -40,7 +40,7 @@ class ProcessExecutor(Executor):
     """At most ``max_workers`` child processes, begun as they are needed and used again.
 
     What is called, its arguments and its result must be picklable; modules are imported afresh in the child (``spawn``), so a
-    script needs ``if __name__ == "__main__":``.
+    script needs ``if __name__ == "__main__":``. A new child's start and imports count towards the timeout of the step that gets it.
     """
 
     def __init__(self, max_workers: int = 4) -> None:

@@ -47,15 +47,18 @@ class Order(BaseModel):
 def attempt(ctx: StepContext) -> Iterator[None]:
     """Around an effect: who does it, and when it began and ended."""
     note_process(ctx)
-    with ledger().attempt(ctx) as note:
-        yield
-        note.effect()
+    try:
+        with ledger().attempt(ctx) as note:
+            yield
+            note.effect()
+    finally:
+        note_process(ctx, "over.jsonl")
 
 
-def note_process(ctx: StepContext) -> None:
-    """Which process has this attempt in its hands from now on."""
+def note_process(ctx: StepContext, file: str = "processes.jsonl") -> None:
+    """Which process has this attempt in its hands from now on; in ``over.jsonl``: had it, until now."""
     line = {"run": ctx.run_id, "step": ctx.step, "token": ctx.token, "pid": os.getpid(), "at": time.monotonic()}
-    descriptor = os.open(folder() / "processes.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    descriptor = os.open(folder() / file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         os.write(descriptor, f"\n{json.dumps(line)}\n".encode())
     finally:
@@ -172,6 +175,16 @@ def undo_beside(ctx: StepContext, output: str | None) -> None:
     remove(ctx)
 
 
+@step(timeout=2.0)
+def limited(order: Order, ctx: StepContext) -> str:
+    """Takes longer than it may, whatever becomes of its engine."""
+    note_process(ctx)
+    while not (folder() / f"go-{ctx.subject}").exists():
+        time.sleep(0.005)
+    return ctx.idempotency_key
+
+
 GATED = Plan("gated", input=Order, steps=[bucket, zone, rows, approval, mail], on_failure="rollback")
 STUCK = Plan("stuck", input=Order, steps=[stuck, beside], on_failure="rollback")
-PLANS = [GATED, STUCK]
+LIMITED = Plan("limited", input=Order, steps=[limited])
+PLANS = [GATED, STUCK, LIMITED]

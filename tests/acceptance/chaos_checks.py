@@ -43,6 +43,9 @@ def prepare(store: SqlStore, table: str) -> None:
             connection.exec_driver_sql(rest)
 
 
+_NEVER = float("inf")
+
+
 class Process(NamedTuple):
     """An attempt and who had it in hand."""
 
@@ -53,8 +56,9 @@ class Process(NamedTuple):
     at: float
 
 
-def processes(folder: Path) -> list[Process]:
-    path = folder / "processes.jsonl"
+def processes(folder: Path, file: str = "processes.jsonl") -> list[Process]:
+    """All attempts in the order in which they began; of ``over.jsonl``: in which they were over."""
+    path = folder / file
     lines = path.read_text().split("\n") if path.exists() else []
     return [Process(**json.loads(line)) for line in lines if line.startswith("{") and line.endswith("}")]
 
@@ -134,17 +138,23 @@ def repeated(store: SqlStore, runs: dict[str, RunSnapshot], folder: Path) -> Ite
 
 
 def overlaps(folder: Path, deaths: dict[int, float]) -> Iterable[str]:
-    """An attempt that began while an earlier one of its step might do something still: it wrote no end, and its process lived."""
-    ends = {(line.run_id, line.step, line.token) for line in LedgerFile(folder / "ledger.jsonl").lines() if line.what == "end"}
+    """An attempt that began while an earlier one of its step might do something still: it was not over, and its process lived."""
+    over = {(each.run, each.step, each.token): each.at for each in processes(folder, "over.jsonl")}
     by_step: dict[tuple[str, str], list[Process]] = defaultdict(list)
     for process in processes(folder):
         by_step[process.run, process.step].append(process)
     for (run, step), attempts in by_step.items():
         for before, after in itertools.pairwise(attempts):
-            is_other = before.pid != after.pid
-            was_killed = deaths.get(before.pid, float("inf")) <= after.at
-            if is_other and (run, step, before.token) not in ends and not was_killed:
+            ended = min(over.get((run, step, before.token), _NEVER), deaths.get(before.pid, _NEVER))
+            if ended > after.at:
                 yield f"overlap: {run} {step}: {after.token} began in {after.pid} while {before.token} was alive in {before.pid}"
+
+
+def handed_over(store: SqlStore) -> int:
+    """How often a run got another owner than it had had."""
+    with store.begin() as connection:
+        asked = text("SELECT run_id, count(DISTINCT owner) FROM chaos_audit WHERE owner IS NOT NULL GROUP BY run_id")
+        return sum(owners - 1 for _, owners in connection.execute(asked))
 
 
 def stale_commits(store: SqlStore) -> Iterable[str]:

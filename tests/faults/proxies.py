@@ -22,7 +22,11 @@ class Proxy:
         self._lock = threading.Lock()
         self._speaks = threading.Event()
         self._speaks.set()
-        self._loses = 0
+        self._commits = 0
+        self._lost: range | None = None
+        self._are_sent = True
+        self.met = 0
+        """Commits whose answers did not come back."""
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -37,9 +41,11 @@ class Proxy:
         for thread in self._threads:
             thread.join()
 
-    def lose_answers(self, commits: int = 1) -> None:
-        """The next commits reach the server; their answers don't come back, the connection is cut instead."""
-        self._loses = commits
+    def lose_answers(self, commits: int = 1, *, after: int = 0, are_sent: bool = True) -> None:
+        """So many commits, ``after`` others, get no answer, their connections are cut. They reach the server if they ``are_sent``."""
+        with self._lock:
+            self._lost = range(self._commits + after, self._commits + after + commits)
+            self._are_sent = are_sent
 
     def cut(self) -> None:
         """Break every connection."""
@@ -73,13 +79,21 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 self._speaks.wait()
-                if is_asking and self._loses and _COMMIT in data:
-                    self._loses -= 1
+                if is_asking and _COMMIT in data and self._is_lost():
                     lost.set()
+                    if not self._are_sent:
+                        break
                 elif not is_asking and lost.is_set():
                     break
                 sink.sendall(data)
         _close(source, sink)
+
+    def _is_lost(self) -> bool:
+        with self._lock:
+            number, self._commits = self._commits, self._commits + 1
+            is_lost = self._lost is not None and number in self._lost
+            self.met += is_lost
+            return is_lost
 
 
 def _close(*ends: socket.socket) -> None:
