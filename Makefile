@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types imports unit thorough simulate explore chaos mutations docs clean
+.PHONY: demo test check lint types imports unit thorough simulate explore chaos mutations bench screenshots docs clean
 
 # The main job: a tenant provisioned before your eyes, then one that fails and is rolled back.
 demo: $(VENV)/.examples
@@ -49,10 +49,20 @@ chaos: $(VENV)/.dev
 mutations: $(VENV)/.dev
 	$(BIN)/python tools/mutations.py
 
+# Against peers and against the limit, in environments of its own (.work/bench); writes docs/performance.md. BENCH=quick is the short form,
+# BENCH_ONLY=ours,dbos-sqlite,chain measures only these; see bench/README.md.
+bench:
+	$(PYTHON) -m bench
+
+# Takes the pictures of the status page that the docs show; needs a Chromium.
+screenshots: $(VENV)/.dev
+	$(BIN)/python tools/screenshots.py
+
 # Writes the pages that are generated.
 docs: $(VENV)/.dev
 	$(BIN)/python tools/states.py
 	$(BIN)/python tools/invariants.py
+	$(BIN)/python tools/openapi.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed; name one: make PYTHON=python3.12")'

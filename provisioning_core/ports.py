@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from provisioning_core.model import (
     Completion,
@@ -24,8 +24,11 @@ from provisioning_core.model import (
     RunRecord,
     RunSnapshot,
     RunStatus,
+    RunSummary,
+    Standing,
     StatusChange,
     StepRecord,
+    StoreFacts,
     UnreadableRun,
 )
 
@@ -57,10 +60,74 @@ class SystemClock:
         return time.monotonic()
 
 
+@runtime_checkable
 class Observer(Protocol):
-    """Is told what was recorded, after the commit. Whatever it raises is logged and goes no further."""
+    """Is told what was recorded, after the commit, in a thread of its own. Whatever it raises is logged and goes no further."""
 
     def notify(self, events: Sequence[Event]) -> None: ...
+
+
+@runtime_checkable
+class RunObserver(Protocol):
+    """An observer that is told more: each time with the run as that commit recorded it. It is not told by ``notify`` then."""
+
+    def notify_run(self, run: RunSummary, events: Sequence[Event]) -> None:
+        """The events of one run that one commit recorded, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFacts:
+    """One execution of a step's function, as observers know it. Neither input nor output is in it."""
+
+    run_id: str
+    subject: str
+    plan: str
+    step: str
+    direction: str
+    """``forward``, ``compensate`` or ``probe``."""
+    attempt: int
+    token: int
+    trace: str | None
+    """The trace that its run belongs to, as :meth:`Tracer.starting` gave it."""
+
+
+AttemptEnd = Callable[[str], None]
+"""Told how the attempt ended, in one word: ``succeeded``, ``failed``, ``interrupted``, ``not_ready``, ``found`` or ``missed`` (a
+probe), ``stale`` (the run has another owner by now), ``broken_off`` (by its engine)."""
+
+
+@runtime_checkable
+class AttemptObserver(Protocol):
+    """An observer that also stands around attempts, for what must be there while the step's function runs.
+
+    Called in the worker's own thread, or in the task of an async step; it must be quick. What it raises is logged and goes no
+    further.
+    """
+
+    def attempt_begins(self, attempt: AttemptFacts) -> AttemptEnd:
+        """Gives what is called in the same thread or task when the attempt has ended."""
+        ...
+
+
+@runtime_checkable
+class Tracer(AttemptObserver, Protocol):
+    """An attempt observer that hands a trace on: from who starts a run to the run's steps, wherever they are carried out."""
+
+    def starting(self, run_id: str, plan: str) -> AbstractContextManager[str | None]:
+        """Around the start of a run; gives the text that is kept with the run."""
+        ...
+
+    def abroad(self) -> Callable[[], AbstractContextManager[Any]] | None:
+        """What stands around the step's function in a worker process, asked between an attempt's begin and end. It is pickled."""
+        ...
+
+    def engine_closed(self) -> None:
+        """The engine closed; its runs that have not come to rest go on elsewhere."""
+        ...
+
+
+AnyObserver: TypeAlias = Observer | RunObserver | AttemptObserver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +159,9 @@ class RunChange:
     removed_steps: tuple[str, ...] = ()
     status_change: StatusChange | None = None
     graph: PlanGraph | None = None
+    only_counters: bool = False
+    """Of ``run`` nothing differs from what was committed last but ``version seq token progress takeovers``: a store need not write
+    the rest."""
     release: bool = False
     """Give the run up in the same commit: the owner becomes None. If verbs are recorded for it that ``requests_done`` does not name,
     ``runnable_at`` must not become later than the run's latest of these, so that no verb is lost between two engines."""
@@ -113,6 +183,8 @@ class RunHead:
 
     status: str
     version: int
+    seq: int = 0
+    """Number of the latest event."""
     has_requests: bool = False
     """Whether verbs wait to be carried out."""
     is_set_aside: bool = False
@@ -122,6 +194,15 @@ class RunHead:
     def is_resting(self) -> bool:
         """Whether nothing moves, and nothing is about to."""
         return (not RunStatus(self.status).moves or self.is_set_aside) and not self.has_requests
+
+
+@runtime_checkable
+class Examinable(Protocol):
+    """A store that can be asked how it is set up."""
+
+    def facts(self) -> StoreFacts:
+        """What ``provision doctor`` wants to know. Changes nothing. Raises StoreUnavailable, SchemaMismatch."""
+        ...
 
 
 class TransactionalAttempt(Protocol):
@@ -262,6 +343,10 @@ class Store(Protocol):
         """Raises NotFound."""
         ...
 
+    def heads(self, run_ids: Collection[str]) -> Mapping[str, RunHead]:
+        """Those of many runs, read at once, by id; runs that don't exist are left out."""
+        ...
+
     def latest(self, subject: str, *, connection: Any = None) -> RunRecord | None:
         """The subject's newest run."""
         ...
@@ -274,6 +359,10 @@ class Store(Protocol):
 
     def counts(self) -> Mapping[str, int]:
         """How many runs there are of each status."""
+        ...
+
+    def standing(self, now: float) -> Standing:
+        """How all runs stand; ``now`` is compared with their ``runnable_at``. Owners live or not as for :meth:`claim`."""
         ...
 
     def events(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[EventRecord]:

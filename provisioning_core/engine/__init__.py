@@ -3,5 +3,6 @@
 from provisioning_core.engine._engine import Engine
 from provisioning_core.engine._handle import Run
 from provisioning_core.engine._verifying import Verified
+from provisioning_core.engine._watch import RunNews, Watch
 
-__all__ = ["Engine", "Run", "Verified"]
+__all__ = ["Engine", "Run", "RunNews", "Verified", "Watch"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -58,6 +57,8 @@ class Attempt:
     """The step's own output, for its compensation."""
     resources: tuple[ResourceRecord, ...]
     checkpoint: str | None
+    trace: str | None = None
+    """The trace that its run belongs to."""
 
     @property
     def retry(self) -> Retry:
@@ -179,12 +180,12 @@ class Sink:
     def __init__(self, attempt: Attempt, tell: Callable[[AttemptMessage], None]) -> None:
         self._attempt = attempt
         self._tell = tell
-        self.stop = threading.Event()
+        self.is_asked_to_end = False
         self.write_along: Callable[[Resource], None] | None = None
         """Set while the step's own transaction is open: ledger entries join it."""
 
     def is_stopped(self) -> bool:
-        return self.stop.is_set()
+        return self.is_asked_to_end
 
     def progress(self, fraction: float, message: str) -> None:
         self._tell(Progressed(key=self._attempt.key, fraction=fraction, message=message[:500]))

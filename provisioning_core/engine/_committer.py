@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from provisioning_core.engine._live import LiveRun
+from provisioning_core.engine._logging import about
+from provisioning_core.engine._meter import CommitMeter
 from provisioning_core.engine._quarantine import ENDED
 from provisioning_core.errors import Conflict, LeaseLost, ProvisioningError, StoreUnavailable
 from provisioning_core.model import ErrorInfo, EventRecord, RequestRecord, RunRecord, RunStatus, StatusChange
@@ -46,8 +48,8 @@ class Committer:
         store: Store,
         clock: Clock,
         hook: StatusHook | None,
-        notify: Callable[[Sequence[EventRecord]], None],
-        wake: Callable[[str], None],
+        notify: Callable[[RunRecord, Sequence[EventRecord]], None],
+        wake: Callable[[RunRecord], None],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -56,6 +58,8 @@ class Committer:
         self._wake = wake
         self._held_until = 0.0
         self._wait = _FIRST_WAIT
+        self.meter = CommitMeter()
+        """How long commits take, and how much they write."""
 
     @property
     def is_held(self) -> bool:
@@ -84,15 +88,26 @@ class Committer:
         return result
 
     def _write(self, pairs: Sequence[tuple[LiveRun, RunChange]], result: Committed) -> None:
-        refused = self._store.commit([change for _, change in pairs], hook=self._hook)
+        refused = self._measured([change for _, change in pairs])
         self._wait = _FIRST_WAIT
         for live, change in pairs:
             if live.id in refused:
                 result.refused.append((live, LeaseLost()))
             else:
                 result.written.append((live, change))
-                self._notify(change.events)
-                self._wake(live.id)
+                self._notify(change.run, change.events)
+                self._wake(change.run)
+
+    def _measured(self, changes: Sequence[RunChange]) -> frozenset[str]:
+        begun = self._clock.monotonic()
+        try:
+            refused = self._store.commit(changes, hook=self._hook)
+        except StoreUnavailable:
+            self.meter.failed(self._clock.monotonic() - begun)
+            raise
+        events = sum(len(change.events) for change in changes)
+        self.meter.written(self._clock.monotonic() - begun, runs=len(changes) - len(refused), events=events)
+        return refused
 
     def _write_alone(self, pair: tuple[LiveRun, RunChange], result: Committed) -> None:
         live, change = pair
@@ -102,7 +117,7 @@ class Committer:
             self._give_back(live.record, change, error)
             result.refused.append((live, error))
         except HookFailed as error:
-            _log.exception("run %s: on_status failed; the commit is tried again", live.id)
+            _log.exception("run %s: on_status failed; the commit is tried again", live.id, extra=about(live.record))
             result.failed.append((live, error.error))
         except StoreUnavailable as error:
             self._hold(error)
@@ -153,14 +168,14 @@ class Committer:
         aside = replace(run, version=run.version + 1, seq=events[-1].seq, attention=why, runnable_at=None)
         done = tuple(each.id for each in refused)
         if self._write_quietly(RunChange(run=aside, events=events, requests_done=done, release=True)):
-            self._notify(events)
-            self._wake(run.id)
+            self._notify(aside, events)
+            self._wake(aside)
 
     def _write_quietly(self, change: RunChange) -> bool:
         try:
             return not self._store.commit([change])
         except ProvisioningError as error:
-            _log.error("run %s could not be given back: %s", change.run.id, error.message)
+            _log.error("run %s could not be given back: %s", change.run.id, error.message, extra=about(change.run))
             return False
 
 

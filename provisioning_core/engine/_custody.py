@@ -18,6 +18,7 @@ from provisioning_core.engine._capacity import Capacity
 from provisioning_core.engine._committer import Committer
 from provisioning_core.engine._inbox import VerbPosted
 from provisioning_core.engine._live import LiveRun
+from provisioning_core.engine._logging import about, about_unreadable
 from provisioning_core.engine._lookout import Lookout
 from provisioning_core.engine._promises import Promises
 from provisioning_core.engine._quarantine import ENDED, Quarantine, farewell, is_waited_for
@@ -116,11 +117,11 @@ class Custody:
             zombies = self._lookout.zombies(snapshot)
             live = LiveRun(self._plans[snapshot.run.plan], snapshot, zombies)
         except StoreUnavailable as error:
-            _log.warning("run %s is taken up later: %s", snapshot.run.id, error.message)
+            _log.warning("run %s is taken up later: %s", snapshot.run.id, error.message, extra=about(snapshot.run))
             self._lookout.hasten(is_unsure=True)
             return None
         except Exception as error:  # noqa: BLE001  whatever is wrong with one run must not stop the others
-            _log.exception("run %s can't be read; it is set aside", snapshot.run.id)
+            _log.exception("run %s can't be read; it is set aside", snapshot.run.id, extra=about(snapshot.run))
             why = _wording.attention("unreadable_run", str(error), self._clock.now())
             self._committer.set_aside(snapshot.run, why, refused=snapshot.requests)
             return None
@@ -166,7 +167,7 @@ class Custody:
     ) -> None:
         """What is recorded can't be: nothing is done about it, and what was asked is refused, until a person has looked at it."""
         why = _wording.impossible_record(violations, self._clock.now())
-        _log.error("run %s is set aside: %s", live.id, why.detail)
+        _log.error("run %s is set aside: %s", live.id, why.detail, extra=about(live.record))
         live.set_attention(why)
         live.add_event("run.set_aside", why.at, data={"code": why.code, "detail": why.detail})
         refusal = Conflict(f"The run was set aside: {why.detail}", code=why.code, hint=why.hint, run_id=live.id, status=live.status)
@@ -179,11 +180,11 @@ class Custody:
             raise refusal
 
     def _shelve(self, run: UnreadableRun) -> None:
-        _log.error("run %s can't be read; it is set aside: %s", run.id, run.problem)
+        _log.error("run %s can't be read; it is set aside: %s", run.id, run.problem, extra=about_unreadable(run))
         try:
             self._store.shelve(run.id, run.epoch, _wording.attention("unreadable_run", run.problem, self._clock.now(), _UNREADABLE))
         except StoreUnavailable as error:
-            _log.warning("run %s could not be set aside: %s", run.id, error.message)
+            _log.warning("run %s could not be set aside: %s", run.id, error.message, extra=about_unreadable(run))
             self._lookout.hasten(is_unsure=True)
 
     # and go
@@ -206,7 +207,7 @@ class Custody:
         try:
             action(*arguments)
         except Exception as error:  # noqa: BLE001  an invariant broke, a step's text can't be read, …
-            _log.exception("run %s is set aside", live.id)
+            _log.exception("run %s is set aside", live.id, extra=about(live.record))
             self.drop(live, LeaseLost())
             detail = f"{type(error).__name__}: {error}"
             self._committer.set_aside(live.record, _wording.attention("set_aside", detail, self._clock.now()))

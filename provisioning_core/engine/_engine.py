@@ -12,7 +12,9 @@ from typing import Any, Literal, Self
 
 from provisioning_core.engine._adopting import differences
 from provisioning_core.engine._arguments import Arguments, step_name
+from provisioning_core.engine._audience import Audience
 from provisioning_core.engine._committer import HookFailed, guarded_hook
+from provisioning_core.engine._diagnosis import diagnose
 from provisioning_core.engine._handle import Deadline, Run, Waiters
 from provisioning_core.engine._running import RunningEngine
 from provisioning_core.engine._settings import Settings
@@ -20,11 +22,15 @@ from provisioning_core.engine._starting import StartRequest, already, check_key,
 from provisioning_core.engine._verbs import check
 from provisioning_core.engine._verifying import Verified, verify_all, verify_runs
 from provisioning_core.engine._views import event_of, step_statuses, summary_of, view_of
+from provisioning_core.engine._watch import Watch
 from provisioning_core.errors import Conflict, NotFound, PlanChanged, StoreUnavailable
 from provisioning_core.machine import Violation
 from provisioning_core.model import (
+    EngineStats,
     Event,
+    Finding,
     Plan,
+    PlanGraph,
     Preview,
     RequestRecord,
     RunFilter,
@@ -32,9 +38,11 @@ from provisioning_core.model import (
     RunRecord,
     RunSnapshot,
     RunView,
+    Standing,
     Step,
 )
-from provisioning_core.ports import Clock, Observer, StatusHook, Store
+from provisioning_core.outbox import Postman
+from provisioning_core.ports import AnyObserver, Clock, RunHead, StatusHook, Store
 
 _LONGEST_PAGE = 1000
 _RACES = 5
@@ -50,7 +58,8 @@ class Engine:
     ``quarantine``: seconds that steps which such an engine had begun on another host are left alone after that, since they may still
     be under way there (as long as the lease, by default). ``on_status``: called in the transaction that commits a run's change of
     status, with its connection. ``on_lease_lost``: ``stop`` what may be another engine's now, or ``exit`` the process.
-    ``observers``: told after each commit. ``work=False``: only record and read; engines elsewhere do the work. ``poll``: seconds
+    ``observers``: told after each commit. ``webhooks``: tells other systems (:class:`provisioning_core.observers.webhooks.Webhooks`).
+    ``work=False``: only record and read; engines elsewhere do the work. ``poll``: seconds
     between looks at the store.
 
     It opens at first use. Use it as a context manager, or call :meth:`close`. Verbs raise Conflict, NotFound, InvalidInput,
@@ -71,7 +80,8 @@ class Engine:
         quarantine: float | None = None,
         on_status: StatusHook | None = None,
         on_lease_lost: Literal["stop", "exit"] = "stop",
-        observers: Collection[Observer] = (),
+        observers: Collection[AnyObserver] = (),
+        webhooks: Postman | None = None,
         work: bool = True,
         poll: float = 0.5,
         clock: Clock | None = None,
@@ -98,6 +108,11 @@ class Engine:
         self._clock = self._settings.clock_or_system()
         self._arguments = Arguments(self._plans, self._vault)
         self._waiters = Waiters()
+        self._audience = Audience(self._settings.observers)
+        self._webhooks = webhooks
+        if webhooks is not None:
+            webhooks.attach(store, self._vault, self._clock)
+            self._audience.add(webhooks)
         self._lock = threading.Lock()
         self._is_prepared = False
         self._is_closed = False
@@ -128,7 +143,9 @@ class Engine:
             self.store.prepare()
             self._is_prepared = True
         if self._settings.work and self._running is None and not self._is_closed:
-            self._running = RunningEngine(self._settings, self._vault, self._clock, self._waiters)
+            self._running = RunningEngine(self._settings, self._vault, self._clock, self._waiters, self._audience)
+            if self._webhooks is not None:
+                self._webhooks.begin()
 
     def close(self, timeout: float = 10.0) -> None:
         """Start nothing more, give running steps ``timeout`` seconds to end, then ask them to; let go of the runs and of the store.
@@ -141,6 +158,8 @@ class Engine:
             was_open, self._is_prepared, self._is_closed = self._is_prepared, False, True
         if running is not None:
             running.close(timeout)
+            if self._webhooks is not None:
+                self._webhooks.close(timeout)
         if was_open and (running is None or not running.is_anything_alive):
             self.store.close()
 
@@ -155,9 +174,23 @@ class Engine:
         return MappingProxyType(self._plans)
 
     @property
+    def webhooks(self) -> Postman | None:
+        """The webhooks handed in: endpoints are managed there."""
+        return self._webhooks
+
+    @property
     def is_working(self) -> bool:
         """Whether this engine carries out steps (``work=True``) and is open."""
         return self._running is not None
+
+    @property
+    def observers(self) -> tuple[AnyObserver, ...]:
+        """Who is told what was recorded."""
+        return self._audience.observers
+
+    def add_observer(self, observer: AnyObserver) -> None:
+        """Tell this one, too, from now on. Harmless when it is told already."""
+        self._audience.add(observer)
 
     # starting
 
@@ -207,9 +240,13 @@ class Engine:
 
     def _create(self, wanted: StartRequest) -> Run | None:
         """None when somebody else was quicker."""
+        with self._audience.starting(wanted.run_id, wanted.plan.name) as trace:
+            return self._create_traced(wanted, trace)
+
+    def _create_traced(self, wanted: StartRequest, trace: str | None) -> Run | None:
         running = self._running if wanted.connection is None else None
         owner = running.id if running is not None else None
-        new = new_run(wanted, at=self._clock.now(), owner=owner, durations=self.store.durations(wanted.plan.name))
+        new = new_run(wanted, at=self._clock.now(), owner=owner, durations=self.store.durations(wanted.plan.name), trace=trace)
         hook = self._settings.on_status
         try:
             created = self.store.create(new, hook=None if hook is None else guarded_hook(hook), connection=wanted.connection)
@@ -402,11 +439,15 @@ class Engine:
         snapshot = self.store.load(self._find(subject, run_id).id if run_id is None else self._opened(run_id))
         return view_of(snapshot, self._plans.get(snapshot.run.plan))
 
+    def graph(self, subject: str | None = None, *, run_id: str | None = None) -> PlanGraph:
+        """The graph that the subject's latest run keeps, or a run by its id: its steps as they were declared. Raises NotFound."""
+        return self.store.load(self._find(subject, run_id).id if run_id is None else self._opened(run_id)).graph
+
     def wait(self, subject: str | None = None, *, run_id: str | None = None, timeout: float | None = None) -> RunView:
         """The view when the run rests: any status in which nothing moves. Raises TimeoutError after ``timeout`` seconds."""
         run_id = self._opened(run_id) if run_id is not None else self._find(subject, None).id
         deadline = Deadline(timeout)
-        with self._waiters.watching(run_id) as changed:
+        with self._waiters.watching(run_id, for_rest=True) as changed:
             while True:
                 changed.clear()
                 head = self.store.head(run_id)
@@ -426,6 +467,15 @@ class Engine:
                 if self.store.head(run_id).version > after or deadline.is_over:
                     return self.status(run_id=run_id)
                 changed.wait(deadline.within(self._settings.poll))
+
+    def watch(self) -> Watch:
+        """Many runs watched at once, for a face that tells many callers of them: see :class:`Watch`."""
+        return Watch(self.store, self._waiters, poll=self._settings.poll, ready=self._ready)
+
+    def heads(self, run_ids: Collection[str]) -> Mapping[str, RunHead]:
+        """The little that tells whether to look closer, of many runs at once; runs that don't exist are left out."""
+        self._ready()
+        return self.store.heads(run_ids)
 
     def runs(
         self,
@@ -454,14 +504,29 @@ class Engine:
             after = page[-1].seq
 
     def events_page(self, subject: str | None = None, *, run_id: str | None = None, after: int = 0, limit: int = 100) -> list[Event]:
-        """One page of the run's history."""
-        run_id = self._find(subject, run_id).id
+        """One page of the run's history. Empty beyond its end, and for a ``run_id`` that does not exist."""
+        run_id = self._opened(run_id) if run_id is not None else self._find(subject, None).id
         return [event_of(event) for event in self.store.events(run_id, after=after, limit=min(max(limit, 1), _LONGEST_PAGE))]
 
     def counts(self) -> Mapping[str, int]:
         """How many runs there are of each status."""
         self._ready()
         return self.store.counts()
+
+    def stats(self) -> EngineStats:
+        """How this engine stands: queues, commits, lease. Asks nothing of the store and holds nothing up."""
+        running = self._running
+        workers, lease = self._settings.max_workers, self._settings.lease
+        return running.stats() if running is not None else EngineStats(is_working=False, workers=workers, lease=lease)
+
+    def standing(self) -> Standing:
+        """How all runs of the store stand; counted by the store each time."""
+        self._ready()
+        return self.store.standing(self._clock.now())
+
+    def diagnose(self) -> tuple[Finding, ...]:
+        """What is right and wrong with this set-up: store, host, settings, and whether they fit. Changes nothing."""
+        return tuple(diagnose(self._settings, self._vault, self._webhooks))
 
     def check(self) -> None:
         """Raise StoreUnavailable or SchemaMismatch when the store can't be worked with."""

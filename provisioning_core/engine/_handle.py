@@ -6,9 +6,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from provisioning_core.model import RunView
+from provisioning_core.model import RunRecord, RunView
 
 if TYPE_CHECKING:
     from provisioning_core.engine._engine import Engine
@@ -34,33 +34,56 @@ class Run:
         return f"Run(id={self.id!r}, subject={self.subject!r})"
 
 
+class Bell(Protocol):
+    """What is rung at a commit: an Event, or whatever is set like one. Must neither block nor raise."""
+
+    def set(self) -> None: ...
+
+
 class Waiters:
     """Wakes those who wait for a run of this process at its next commit; runs worked on elsewhere are asked for again and again."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._events: dict[str, list[threading.Event]] = {}
+        self._bells: dict[str, list[Bell]] = {}
+        self._resting: dict[str, list[Bell]] = {}
 
-    def wake(self, run_id: str) -> None:
+    def wake(self, run: RunRecord) -> None:
         """Something of the run was committed."""
         with self._lock:
-            events = self._events.get(run_id, ())
-            for event in events:
-                event.set()
+            for bell in self._bells.get(run.id, ()):
+                bell.set()
+            if not run.status.moves or run.attention is not None:
+                for bell in self._resting.get(run.id, ()):
+                    bell.set()
 
     @contextmanager
-    def watching(self, run_id: str) -> Iterator[threading.Event]:
-        """An event that is set at each commit of the run."""
+    def watching(self, run_id: str, *, for_rest: bool = False) -> Iterator[threading.Event]:
+        """An event that is set at each commit of the run, or ``for_rest`` only at those behind which it may rest."""
         event = threading.Event()
-        with self._lock:
-            self._events.setdefault(run_id, []).append(event)
+        self._add(self._resting if for_rest else self._bells, run_id, event)
         try:
             yield event
         finally:
-            with self._lock:
-                self._events[run_id].remove(event)
-                if not self._events[run_id]:
-                    del self._events[run_id]
+            self._remove(self._resting if for_rest else self._bells, run_id, event)
+
+    def add(self, run_id: str, bell: Bell) -> None:
+        """Ring the bell at each commit of the run, until it is removed."""
+        self._add(self._bells, run_id, bell)
+
+    def remove(self, run_id: str, bell: Bell) -> None:
+        """Ring it no more."""
+        self._remove(self._bells, run_id, bell)
+
+    def _add(self, bells: dict[str, list[Bell]], run_id: str, bell: Bell) -> None:
+        with self._lock:
+            bells.setdefault(run_id, []).append(bell)
+
+    def _remove(self, bells: dict[str, list[Bell]], run_id: str, bell: Bell) -> None:
+        with self._lock:
+            bells[run_id].remove(bell)
+            if not bells[run_id]:
+                del bells[run_id]
 
 
 class Deadline:

@@ -45,22 +45,35 @@ class Inbox:
         self._messages: deque[Message] = deque()
         self._arrived = threading.Condition()
         self._closed = False
+        self._is_woken = False
 
-    def put(self, message: Message) -> bool:
-        """False, and whoever waits for an answer is told, when nothing is taken any more."""
+    def put(self, message: Message, *, wake: bool = True) -> bool:
+        """False, and whoever waits for an answer is told, when nothing is taken any more. ``wake`` whoever waits for messages."""
         with self._arrived:
             if not self._closed:
                 self._messages.append(message)
-                self._arrived.notify()
+                if wake:
+                    self._arrived.notify()
                 return True
         refuse(message)
         return False
 
-    def drain(self, timeout: float) -> list[Message]:
-        """Everything that has arrived; waits up to ``timeout`` seconds for the first."""
+    def wake(self) -> None:
+        """Let the one that waits look, though nothing has arrived."""
         with self._arrived:
-            if not self._messages and timeout > 0:
+            self._is_woken = True
+            self._arrived.notify()
+
+    def wait(self, timeout: float) -> None:
+        """Until something has arrived, or it is woken, or ``timeout`` seconds have passed."""
+        with self._arrived:
+            if not self._messages and not self._is_woken and timeout > 0:
                 self._arrived.wait(timeout)
+            self._is_woken = False
+
+    def take(self) -> list[Message]:
+        """Everything that has arrived."""
+        with self._arrived:
             found = list(self._messages)
             self._messages.clear()
         return found

@@ -37,6 +37,7 @@ class Lease:
         self._on_doubt = on_doubt
         self._ended = threading.Event()
         self._trusted_until = 0.0
+        self._renewed_at = 0.0
         self._is_doubted = False
         self._threads = [
             threading.Thread(target=target, name=f"provisioning-{name}", daemon=True)
@@ -47,6 +48,11 @@ class Lease:
     def is_trusted(self) -> bool:
         """Whether this engine may still launch attempts."""
         return self._clock.monotonic() < self._trusted_until
+
+    @property
+    def age(self) -> float:
+        """Seconds since the latest renewal began that is known to have worked."""
+        return self._clock.monotonic() - self._renewed_at
 
     def begin(self) -> None:
         """Write the row and keep it alive from now on."""
@@ -86,6 +92,7 @@ class Lease:
             pause.wait(self._ttl / 6)
 
     def _trust(self, begun: float) -> None:
+        self._renewed_at = begun
         self._trusted_until = begun + self._ttl * (1 - _MARGIN)
         self._is_doubted = False
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 from provisioning_core.engine import _wording
@@ -35,12 +36,47 @@ from provisioning_core.ports import RunChange
 
 TEXT_FIELDS = ("progress", "message", "output", "error", "undo_error", "engine", "checkpoint")
 _BLANK = StepRecord(name="")
+_COUNTERS = ("version", "seq", "token", "progress", "takeovers")
+_RUN_FIELDS = tuple(field.name for field in fields(RunRecord))
+_run_values = attrgetter(*_RUN_FIELDS)
+_beyond_counters = attrgetter(*(name for name in _RUN_FIELDS if name not in _COUNTERS))
 _KEPT_WAITING = 60.0
 """A waiting run whose timer is nearer than this (seconds) stays in memory."""
 
 
 class LiveRun:
     """A run that this engine owns."""
+
+    __slots__ = (
+        "_attention",
+        "_changed",
+        "_commands",
+        "_dirty",
+        "_events",
+        "_fractions",
+        "_input",
+        "_is_taken_up",
+        "_new_graph",
+        "_new_resources",
+        "_old_status",
+        "_progress",
+        "_removed",
+        "_reported",
+        "_requests_done",
+        "_seq",
+        "_settled",
+        "_texts",
+        "completions",
+        "ended",
+        "graph",
+        "had_attempts",
+        "lazy_since",
+        "machine",
+        "plan",
+        "record",
+        "resources",
+        "zombies",
+    )
 
     def __init__(self, plan: Plan, snapshot: RunSnapshot, zombies: Mapping[str, EngineRecord | None]) -> None:
         self.plan = plan
@@ -324,19 +360,24 @@ class LiveRun:
 
     def change(self, at: float, *, release: bool = False) -> RunChange:
         """All that is not committed yet."""
-        run = self._run_record(self.record.version + 1)
         moved = self._old_status is not None and self._old_status is not self.status
-        status_change = StatusChange(run_id=self.id, subject=run.subject, plan=run.plan, old=self._old_status, new=self.status, at=at)
+        status_change = None
+        if moved:
+            status_change = StatusChange(
+                run_id=self.id, subject=self.record.subject, plan=self.record.plan, old=self._old_status, new=self.status, at=at
+            )
+        run = self._run_record(self.record.version + 1, runnable_at=self._runnable_at(at), takeovers=self._takeovers)
         return RunChange(
-            run=replace(run, runnable_at=self._runnable_at(at), takeovers=0 if self._is_above_suspicion else run.takeovers),
-            steps=tuple(self._step_record(name) for name in self._dirty if name in self.graph.index),
+            run=run,
+            steps=tuple([self._step_record(name) for name in self._dirty if name in self.graph.index]),
             events=tuple(self._events),
             resources=tuple(self._new_resources),
             settled=tuple(self._settled),
             requests_done=tuple(self._requests_done),
             removed_steps=self._removed,
-            status_change=status_change if moved else None,
+            status_change=status_change,
             graph=self._new_graph,
+            only_counters=not release and _beyond_counters(run) == _beyond_counters(self.record),
             release=release,
         )
 
@@ -360,26 +401,26 @@ class LiveRun:
     def has_launches(self) -> bool:
         return any(isinstance(command, LaunchCommand) for command in self._commands)
 
-    def _run_record(self, version: int) -> RunRecord:
-        decided: dict[str, Any] = self.machine.run_fields()
+    @property
+    def _takeovers(self) -> int:
+        return 0 if self._is_above_suspicion else self.record.takeovers
+
+    def _run_record(self, version: int, **more: Any) -> RunRecord:
+        decided: dict[str, Any] = self.machine.run_fields() | more
         self._progress = self._progress_now(decided["phase"])
         changed = self._new_graph
         if changed is not None:
             decided |= {"fingerprint": changed.fingerprint, "plan_version": changed.version}
-        return replace(
-            self.record,
-            **decided,
-            version=version,
-            seq=self._seq,
-            progress=self._progress,
-            input=self._input[0],
-            input_digest=self._input[1],
-            attention=self._attention,
-        )
+        decided |= {"version": version, "seq": self._seq, "progress": self._progress, "attention": self._attention}
+        decided["input"], decided["input_digest"] = self._input
+        # What dataclasses.replace does, at half its price: this is made for every commit of every run.
+        return RunRecord(**(dict(zip(_RUN_FIELDS, _run_values(self.record), strict=True)) | decided))
 
     def _progress_now(self, phase: Phase) -> float:
         """High-water mark on the way forward; as it is on the way back."""
-        part = sum(self.machine.weight_share(step) * fraction for step, fraction in self._fractions.items())
+        part = 0.0
+        for step, fraction in self._fractions.items():
+            part += self.machine.weight_share(step) * fraction
         now = min(self.machine.progress + part, 1.0 if self.machine.progress >= 1.0 else 0.9999)
         goes_on = phase is Phase.FORWARD and self.record.phase is Phase.FORWARD
         return max(now, self._progress) if goes_on else now

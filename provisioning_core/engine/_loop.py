@@ -1,9 +1,10 @@
 """The scheduler loop: one thread for all runs of the process.
 
-Theory of operation. Each turn drains what has happened, lets the machines decide, writes all that changed of all runs in one
-transaction, and only then launches: *commit before launch*, and *finish and start share a commit*. It commits what is there and does
-not wait for more, so batches come from load and never from a timer. While the store is away everything stays in memory: results
-are kept, nothing is launched, and the commit is tried again.
+Theory of operation. A turn is taken by the loop's thread, when something wakes it, or by a worker whose attempt has just ended; by
+one at a time. Each turn drains what has happened, lets the machines decide, writes all that changed of all runs in one transaction,
+and only then launches: *commit before launch*, and *finish and start share a commit*. It commits what is there and does not wait for
+more, so batches come from load and never from a timer. While the store is away everything stays in memory: results are kept, nothing
+is launched, and the commit is tried again.
 
 A run is in memory only while it moves. When it comes to rest it is released in the same commit that says so; a verb, a timer or
 another engine takes it up again from the store.
@@ -30,14 +31,17 @@ from provisioning_core.engine._quarantine import Quarantine
 from provisioning_core.engine._reports import report
 from provisioning_core.engine._roster import Roster
 from provisioning_core.engine._staging import attempt_for
+from provisioning_core.engine._turning import Turning
 from provisioning_core.engine._workshop import Workshop
 from provisioning_core.errors import LeaseLost, StoreUnavailable
 from provisioning_core.machine import CapacityOffered, Launch, TimePassed
-from provisioning_core.model import EngineRecord, Plan, ResourceRecord, RunStatus, Vault
+from provisioning_core.model import CommitStats, EngineRecord, Plan, ResourceRecord, RunStatus, Vault
 from provisioning_core.ports import Clock, Store
 
 _log = logging.getLogger("provisioning_core.engine")
 
+_SOON = 0.001
+"""Seconds that a timer may be late by because the loop's thread was not woken for it."""
 _HOOK_WAIT = 1.0
 """Seconds until a commit whose hook failed is tried again."""
 
@@ -71,6 +75,7 @@ class Loop:
         self._notifier = notifier
         self._lookout = lookout
         self._is_trusted = is_trusted
+        self._quarantine = quarantine
         self._has_stepped_down = False
         self._roster = Roster(clock)
         self._promises = Promises()
@@ -90,6 +95,8 @@ class Loop:
         )
         self._thread = threading.Thread(target=self._serve, name="provisioning-loop", daemon=True)
         self._closing = threading.Event()
+        self._turning = Turning()
+        self._sleeps_until = 0.0
         self._grace = 0.0
 
     # from outside
@@ -107,6 +114,21 @@ class Loop:
         elif not self._inbox.put(message):
             self._take_too_late(message)
 
+    def finish(self, ended: Ended) -> None:
+        """A worker's attempt has ended, and the worker has nothing else to do: it takes the loop's turn itself, if nobody is at it.
+
+        So the next step need not wait until another thread has woken up. Whoever holds the turn finds the message behind it.
+        """
+        if not self._inbox.put(ended, wake=self._closing.is_set()):
+            self._take_too_late(ended)
+        elif self._turning.acquire(blocking=False):
+            try:
+                self._take_turn_for(ended)
+            finally:
+                self._turning.release()
+            if len(self._inbox) > 0 or self._clock.monotonic() + self.quiet_for() < self._sleeps_until - _SOON:
+                self._inbox.wake()
+
     def close(self, timeout: float) -> bool:
         """Launch nothing more, let what runs end for ``timeout`` seconds, and let the runs go. True when nothing is left alive."""
         self._closing.set()
@@ -117,8 +139,8 @@ class Loop:
 
     @property
     def is_current_thread(self) -> bool:
-        """Whether the caller runs on the loop's own thread (an inline step). A loop without a thread is turned by whoever asks."""
-        return self._thread.ident is None or threading.current_thread() is self._thread
+        """Whether the caller is at its turn (an inline step is). A loop without a thread is turned by whoever asks."""
+        return self._thread.ident is None or self._turning.is_mine
 
     @property
     def has_news(self) -> bool:
@@ -136,6 +158,26 @@ class Loop:
         """Runs that move, or were moving a moment ago."""
         return len(self._roster)
 
+    @property
+    def ready(self) -> int:
+        """Steps that could begin if there were a worker for them. Counted when it is asked for, by any thread."""
+        return sum(live.machine.wanting for live in list(self._roster))
+
+    @property
+    def quarantined(self) -> int:
+        """Steps left alone because an attempt of another engine may still be alive."""
+        return len(self._quarantine)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the store was away a moment ago."""
+        return self._committer.is_held
+
+    @property
+    def commits(self) -> CommitStats:
+        """All commits so far."""
+        return self._committer.meter.read()
+
     # the loop
 
     def _serve(self) -> None:
@@ -149,7 +191,21 @@ class Loop:
 
     def turn(self, nap: float) -> None:
         """One turn; waits up to ``nap`` seconds for something to happen. Called by the loop's thread, or by a test that has none."""
-        for message in self._inbox.drain(nap):
+        self._sleeps_until = self._clock.monotonic() + nap
+        self._inbox.wait(nap)
+        with self._turning:
+            self._take_turn()
+
+    def _take_turn_for(self, ended: Ended) -> None:
+        """A turn in a worker's thread, which must not break by it."""
+        try:
+            if not self._closing.is_set():
+                self._take_turn()
+        except Exception:  # noqa: BLE001  one bad turn must not end the worker
+            _log.exception("a turn of the loop broke, after %s; it goes on", ended.key)
+
+    def _take_turn(self) -> None:
+        for message in self._inbox.take():
             self._take(message)
         self._step_down_or_up()
         self._fire_timers()
@@ -331,7 +387,8 @@ class Loop:
         self._closing.set()
         try:
             self._let_end(self._clock.monotonic() + grace)
-            self._release_all()
+            with self._turning:
+                self._release_all()
         except Exception:  # noqa: BLE001  whatever it was, the lease runs out
             _log.exception("the engine could not let all its runs go; they are taken over when its lease has run out")
         finally:

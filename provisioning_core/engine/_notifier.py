@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
-from provisioning_core.engine._views import event_of
+from provisioning_core.engine._audience import Audience
 from provisioning_core.errors import ProvisioningError
-from provisioning_core.model import EventRecord
-from provisioning_core.ports import Observer, Store
+from provisioning_core.model import EventRecord, RunRecord
+from provisioning_core.ports import Store
 
 _log = logging.getLogger("provisioning_core.engine")
+
+_LEARN_EVERY = 1.0
+"""Seconds between two times that durations are written: many runs that end together cost one commit, not one each."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    run: RunRecord
+    events: Sequence[EventRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +35,24 @@ class _Durations:
 class Notifier:
     """One thread of its own."""
 
-    def __init__(self, store: Store, observers: Sequence[Observer]) -> None:
+    def __init__(self, store: Store, audience: Audience) -> None:
         self._store = store
-        self._observers = tuple(observers)
-        self._events: SimpleQueue[tuple[EventRecord, ...] | _Durations | None] = SimpleQueue()
+        self._audience = audience
+        self._learned: dict[str, list[Mapping[str, float]]] = {}
+        self._learned_at = 0.0
+        self._events: SimpleQueue[_Told | _Durations | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="provisioning-notifier", daemon=True)
         self._thread.start()
 
-    def notify(self, events: Sequence[EventRecord]) -> None:
-        """These were committed."""
-        if self._observers and events:
-            self._events.put(tuple(events))
+    @property
+    def backlog(self) -> int:
+        """What was not told yet."""
+        return self._events.qsize()
+
+    def notify(self, run: RunRecord, events: Sequence[EventRecord]) -> None:
+        """These were committed, and the run is so now."""
+        if events and self._audience.listens:
+            self._events.put(_Told(run, tuple(events)))
 
     def learn(self, plan: str, seconds: Mapping[str, float]) -> None:
         """A run succeeded, and its steps took so long."""
@@ -48,19 +65,30 @@ class Notifier:
         self._thread.join(timeout)
 
     def _serve(self) -> None:
-        while (errand := self._events.get()) is not None:
-            if isinstance(errand, _Durations):
-                self._learn(errand)
-            else:
-                self._tell(errand)
-
-    def _tell(self, events: Sequence[EventRecord]) -> None:
-        views = [event_of(event) for event in events]
-        for observer in self._observers:
+        while True:
             try:
-                observer.notify(views)
-            except Exception:  # noqa: BLE001  an observer can never break a run
-                _log.exception("an observer failed; the run is not affected")
+                errand = self._events.get(timeout=self._until_learning())
+            except Empty:
+                self._write_down()
+                continue
+            if errand is None:
+                break
+            if isinstance(errand, _Durations):
+                self._learned.setdefault(errand.plan, []).append(errand.seconds)
+            else:
+                self._audience.tell(errand.run, errand.events)
+        self._write_down()
+
+    def _until_learning(self) -> float | None:
+        """Seconds until what was learned is written down; None when there is nothing."""
+        return max(0.0, self._learned_at + _LEARN_EVERY - time.monotonic()) if self._learned else None
+
+    def _write_down(self) -> None:
+        """The runs of a plan that succeeded since the last time count as one, with their means."""
+        learned, self._learned, self._learned_at = self._learned, {}, time.monotonic()
+        for plan, runs in learned.items():
+            seconds = {step: [run[step] for run in runs if step in run] for step in set().union(*runs)}
+            self._learn(_Durations(plan, {step: sum(each) / len(each) for step, each in seconds.items()}))
 
     def _learn(self, learned: _Durations) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -26,14 +27,19 @@ class RemoteWork:
     arguments: Mapping[str, Any]
     context: Mapping[str, Any]
     retry: Retry
+    around: Callable[[], AbstractContextManager[Any]] | None = None
+    """What stands around the function while it runs."""
 
     def __call__(self, tell: Tell) -> Outcome:
         context = StepContext(**self.context, sink=_RemoteSink(tell))
         arguments = {name: context if isinstance(value, ContextHere) else value for name, value in self.arguments.items()}
-        return perform(_called(self.step, self.direction), arguments, self.retry)
+        with nullcontext() if self.around is None else self.around():
+            return perform(_called(self.step, self.direction), arguments, self.retry)
 
 
-def remote_work(attempt: Attempt, arguments: Mapping[str, Any]) -> RemoteWork:
+def remote_work(
+    attempt: Attempt, arguments: Mapping[str, Any], *, around: Callable[[], AbstractContextManager[Any]] | None = None
+) -> RemoteWork:
     """The attempt, ready to be pickled."""
     return RemoteWork(
         step=attempt.plan.steps[attempt.key.step],
@@ -41,6 +47,7 @@ def remote_work(attempt: Attempt, arguments: Mapping[str, Any]) -> RemoteWork:
         arguments=arguments,
         context=attempt.context_values(),
         retry=attempt.retry,
+        around=around,
     )
 
 

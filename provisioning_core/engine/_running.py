@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 
+from provisioning_core.engine._audience import Audience
 from provisioning_core.engine._capacity import Capacity
 from provisioning_core.engine._committer import Committer
 from provisioning_core.engine._handle import Waiters
@@ -19,7 +20,7 @@ from provisioning_core.engine._notifier import Notifier
 from provisioning_core.engine._quarantine import Quarantine
 from provisioning_core.engine._settings import Settings
 from provisioning_core.engine._workshop import Workshop
-from provisioning_core.model import EngineRecord, Plan, RequestRecord, RunSnapshot, Vault
+from provisioning_core.model import EngineRecord, EngineStats, Plan, RequestRecord, RunRecord, RunSnapshot, Vault
 from provisioning_core.ports import Clock
 
 _log = logging.getLogger("provisioning_core.engine")
@@ -36,7 +37,7 @@ def new_loop(
     inbox: Inbox,
     workshop: Workshop,
     notifier: Notifier,
-    wake: Callable[[str], None],
+    wake: Callable[[RunRecord], None],
     is_trusted: Callable[[], bool],
     is_dead: Callable[[EngineRecord, EngineRecord], bool] = is_known_dead,
 ) -> Loop:
@@ -64,14 +65,16 @@ def new_loop(
 class RunningEngine:
     """Begins to work when it is made."""
 
-    def __init__(self, settings: Settings, vault: Vault | None, clock: Clock, waiters: Waiters) -> None:
+    def __init__(self, settings: Settings, vault: Vault | None, clock: Clock, waiters: Waiters, audience: Audience) -> None:
+        self._settings = settings
+        self._audience = audience
         self._me = new_identity()
         self._exits = settings.on_lease_lost == "exit"
         self._inbox = Inbox()
         self._lease = Lease(
             settings.store, clock, self._me, ttl=settings.lease, renew_every=settings.renew_every, on_doubt=self._doubt_lease
         )
-        self._notifier = Notifier(settings.store, settings.observers)
+        self._notifier = Notifier(settings.store, audience)
         self._workshop = Workshop(
             store=settings.store,
             clock=clock,
@@ -79,6 +82,8 @@ class RunningEngine:
             executor=settings.executor,
             max_workers=settings.max_workers,
             tell=lambda message: self._loop.tell(message),
+            audience=audience,
+            finish=lambda ended: self._loop.finish(ended),
         )
         self._loop = new_loop(
             settings,
@@ -113,6 +118,23 @@ class RunningEngine:
         """Runs that move, or were moving a moment ago."""
         return self._loop.runs_in_memory
 
+    def stats(self) -> EngineStats:
+        """How it stands now. Takes no lock."""
+        return EngineStats(
+            is_working=True,
+            workers=self._settings.max_workers,
+            runs=self._loop.runs_in_memory,
+            attempts=self._workshop.in_flight,
+            ready=self._loop.ready,
+            quarantined=self._loop.quarantined,
+            untold=self._notifier.backlog,
+            is_held=self._loop.is_held,
+            lease=self._settings.lease,
+            lease_age=self._lease.age,
+            is_trusted=self._lease.is_trusted,
+            commits=self._loop.commits,
+        )
+
     def give(self, snapshot: RunSnapshot) -> None:
         """A run was created for this engine."""
         self._inbox.put(RunGiven(snapshot=snapshot))
@@ -138,6 +160,7 @@ class RunningEngine:
         everything_ended = self._loop.close(timeout)
         self._workshop.close()
         self._notifier.close()
+        self._audience.engine_closed()
         if everything_ended:
             self._lease.end(retire=True)
         else:

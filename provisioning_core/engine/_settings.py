@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from provisioning_core.errors import ProvisioningError
 from provisioning_core.model import Plan, Vault
-from provisioning_core.ports import Clock, Observer, StatusHook, Store, SystemClock
+from provisioning_core.ports import AnyObserver, Clock, StatusHook, Store, SystemClock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Settings:
     quarantine: float | None
     on_status: StatusHook | None
     on_lease_lost: str
-    observers: tuple[Observer, ...]
+    observers: tuple[AnyObserver, ...]
     work: bool
     poll: float
     clock: Clock | None

@@ -28,6 +28,7 @@ def attempt_for(live: LiveRun, command: Launch) -> Attempt:
         output=live.output(step) if command.direction is Direction.COMPENSATE else None,
         resources=tuple(live.resources.get(step, ())),
         checkpoint=live.checkpoint_of(step),
+        trace=live.record.trace,
     )
 
 

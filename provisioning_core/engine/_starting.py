@@ -135,7 +135,9 @@ def _conflict(snapshot: RunSnapshot, plans: Mapping[str, Plan]) -> Conflict:
     )
 
 
-def new_run(wanted: StartRequest, *, at: float, owner: str | None, durations: Mapping[str, float]) -> NewRun:
+def new_run(
+    wanted: StartRequest, *, at: float, owner: str | None, durations: Mapping[str, float], trace: str | None = None
+) -> NewRun:
     """The run to be created. With an owner it is that engine's from the beginning."""
     graph = wanted.plan.graph
     events = _first_events(wanted, at)
@@ -154,6 +156,7 @@ def new_run(wanted: StartRequest, *, at: float, owner: str | None, durations: Ma
         version=1,
         seq=len(events),
         weights=weights_text(graph.nodes, durations),
+        trace=trace,
         created_at=at,
         runnable_at=at,
     )

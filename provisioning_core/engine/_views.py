@@ -52,6 +52,7 @@ def view_of(snapshot: RunSnapshot, plan: Plan | None) -> RunView:
         labels=dict(run.labels),
         allowed_actions=allowed_actions(snapshot, plan),
         version=run.version,
+        seq=run.seq,
         is_resting=(not run.status.moves or run.attention is not None) and not snapshot.requests,
         created_at=as_datetime(run.created_at),
         started_at=as_datetime(run.started_at),

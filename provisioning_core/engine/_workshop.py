@@ -26,6 +26,8 @@ from provisioning_core.engine._attempts import (
     Sink,
     Stale,
 )
+from provisioning_core.engine._audience import Audience
+from provisioning_core.engine._logging import about_attempt
 from provisioning_core.engine._outcomes import Outcome, Polls, Raised, outcome_of, perform, perform_async
 from provisioning_core.engine._remote import ContextHere, answer_for, remote_work, work_without_words
 from provisioning_core.engine._values import Materials, materials_of, result_of
@@ -39,6 +41,7 @@ from provisioning_core.model import (
     Resource,
     ResourceRecord,
     RunSnapshot,
+    StepContext,
     Vault,
 )
 from provisioning_core.ports import Clock, Store, TransactionalAttempt
@@ -70,7 +73,10 @@ class Workshop:
         executor: Executor | None,
         max_workers: int,
         tell: Callable[[AttemptMessage], None],
+        finish: Callable[[Ended], None],
+        audience: Audience | None = None,
     ) -> None:
+        """``finish`` is told of an end by a thread of this workshop that has nothing else to do, and may go on in it."""
         self._store = store
         self._clock = clock
         self._vault = vault
@@ -78,6 +84,8 @@ class Workshop:
         self._threads = ThreadExecutor(max_workers)
         self._async = AsyncThread()
         self._tell = tell
+        self._audience = audience or Audience()
+        self._finish = finish
         self._running: dict[Key, Running] = {}
 
     @property
@@ -94,9 +102,15 @@ class Workshop:
             if binding is not None and binding.is_async and not self._is_remote:
                 self._begin_async(running, binding)
             else:
-                self._executor_for(attempt, binding).submit(self._carry_out, running, binding)
+                self._begin(running, binding)
         except Exception as error:  # noqa: BLE001  an executor handed in may refuse for any reason; the run must learn of it
             self._end(running, Raised(code="executor_refused", detail=f"{type(error).__name__}: {error}"))
+
+    def _begin(self, running: Running, binding: Binding | None) -> None:
+        if self._executor is None or self._is_remote or binding is None or running.attempt.transactional:
+            self._threads.follow_up(self._carry_out, running, binding)
+        else:
+            self._executor.submit(self._carry_out, running, binding)
 
     def _begin_async(self, running: Running, binding: Binding) -> None:
         def ended(task: asyncio.Task[None]) -> None:
@@ -110,7 +124,7 @@ class Workshop:
         running = self._running.get(key)
         if running is None:
             return
-        running.sink.stop.set()
+        running.sink.is_asked_to_end = True
         if running.task is not None:
             self._async.cancel(running.task)
         if kill and running.kill is not None:
@@ -148,42 +162,46 @@ class Workshop:
     def _is_remote(self) -> bool:
         return isinstance(self._executor, ProcessExecutor | ProcessPoolExecutor)
 
-    def _executor_for(self, attempt: Attempt, binding: Binding | None) -> Executor:
-        if self._executor is None or self._is_remote or binding is None or attempt.transactional:
-            return self._threads
-        return self._executor
-
     # in a worker
 
     def _carry_out(self, running: Running, binding: Binding | None) -> None:
+        told = self._audience.attempt_begins(running.attempt)
         try:
             result = self._result(running, binding)
         except BaseException as error:  # noqa: BLE001  our own fault; the run must still learn that the attempt ended
-            _log.exception("attempt %s broke", running.attempt.key)
+            _log.exception("attempt %s broke", running.attempt.key, extra=about_attempt(running.attempt))
             result = Raised(code="internal_error", detail=f"{type(error).__name__}: {error}")
-        self._end(running, result)
+        told(_as_meant(running, result))
+        ended = self._ended(running, result)
+        if self._threads.is_own_thread and not self._threads.has_calls:
+            self._finish(ended)
+        else:
+            self._tell(ended)
 
     async def _carry_out_async(self, running: Running, binding: Binding) -> None:
+        told = self._audience.attempt_begins(running.attempt)
         try:
             materials = materials_of(running.attempt, self._vault)
             if isinstance(materials, Raised):
                 result: Result = materials
             else:
-                arguments = materials.bind(binding, running.sink.context())
+                arguments = materials.bind(binding, _context_for(running, binding))
                 outcome = await perform_async(binding.fn, arguments, running.attempt.retry)
                 result = self._settle(running, outcome, materials)
         except BaseException as error:  # noqa: BLE001  our own fault; the run must still learn that the attempt ended
-            _log.exception("attempt %s broke", running.attempt.key)
+            _log.exception("attempt %s broke", running.attempt.key, extra=about_attempt(running.attempt))
             result = Raised(code="internal_error", detail=f"{type(error).__name__}: {error}")
+        told(_as_meant(running, result))
         self._end(running, result)
 
     def _settle(self, running: Running, outcome: Outcome, materials: Materials) -> Result:
         return result_of(running.attempt, outcome, materials, self._vault)
 
     def _end(self, running: Running, result: Result) -> None:
-        if running.is_broken_off and isinstance(result, Raised):
-            result = BrokenOff()
-        self._tell(Ended(key=running.attempt.key, direction=running.attempt.direction, result=result))
+        self._tell(self._ended(running, result))
+
+    def _ended(self, running: Running, result: Result) -> Ended:
+        return Ended(key=running.attempt.key, direction=running.attempt.direction, result=_as_meant(running, result))
 
     def _result(self, running: Running, binding: Binding | None) -> Result:
         if binding is None:
@@ -195,12 +213,12 @@ class Workshop:
             return self._in_transaction(running, binding, materials)
         if self._is_remote:
             return self._settle(running, self._remotely(running, binding, materials), materials)
-        arguments = materials.bind(binding, running.sink.context())
+        arguments = materials.bind(binding, _context_for(running, binding))
         return self._settle(running, perform(binding.fn, arguments, running.attempt.retry), materials)
 
     def _remotely(self, running: Running, binding: Binding, materials: Materials) -> Outcome:
         attempt = running.attempt
-        work = remote_work(attempt, materials.bind(binding, ContextHere()))
+        work = remote_work(attempt, materials.bind(binding, ContextHere()), around=self._audience.abroad())
         try:
             if isinstance(self._executor, ProcessExecutor):
                 outcome: Outcome = self._executor.call(
@@ -272,7 +290,7 @@ class Workshop:
     def _perform_in(self, transaction: TransactionalAttempt, running: Running, binding: Binding, materials: Materials) -> Result:
         attempt = running.attempt
         running.sink.write_along = lambda resource: transaction.record([self._entry(attempt, resource)])
-        arguments = materials.bind(binding, running.sink.context(), transaction.session)
+        arguments = materials.bind(binding, _context_for(running, binding), transaction.session)
         result = self._settle(running, perform(binding.fn, arguments, attempt.retry), materials)
         if isinstance(result, Raised | Polls):
             raise _RollBack(result)
@@ -297,6 +315,15 @@ _GRACE = 1.0
 _FIRST_LOOK, _LONGEST_LOOK = 0.05, 1.0
 """Seconds until the store is asked whether it has recorded something, and between two times."""
 _PICKLE_HINT = "On worker processes a step must stand at the top level of a module, and its arguments and output must be picklable."
+
+
+def _context_for(running: Running, binding: Binding) -> StepContext | None:
+    return running.sink.context() if binding.wants_context else None
+
+
+def _as_meant(running: Running, result: Result) -> Result:
+    """What an attempt raises that was asked to end is no failure of its own."""
+    return BrokenOff() if running.is_broken_off and isinstance(result, Raised) else result
 
 
 class _RollBack(Exception):

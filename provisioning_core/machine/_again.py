@@ -15,6 +15,8 @@ from provisioning_core.model import StepStatus as S
 class Again:
     """What a person's wish to go on means for each step. Whether it may be wished for now, was asked before."""
 
+    __slots__ = ("_board", "_course", "_forward")
+
     def __init__(self, board: Board, forward: Forward, course: Course) -> None:
         self._board = board
         self._forward = forward

@@ -22,6 +22,8 @@ _NEVER_MORE = (StepStatus.PENDING, StepStatus.WAITING)
 class Back:
     """What happens to steps while they are undone."""
 
+    __slots__ = ("_board", "_clear", "_ready", "_scope", "_timers", "_unclear")
+
     def __init__(self, board: Board, ready: ReadyQueue, timers: Timers) -> None:
         self._board = board
         self._ready = ready

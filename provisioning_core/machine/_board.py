@@ -6,8 +6,10 @@ look at all steps again: a whole run costs O(steps + edges).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from provisioning_core.errors import IllegalMove, NotFound
 from provisioning_core.machine._commands import Command, Decision, Move, Note, RunMoved, StepMoved, Stop
@@ -44,10 +46,40 @@ class Cell:
 
 CELL_FIELDS = tuple(field.name for field in fields(Cell) if field.name not in {"has_output", "queued", "doubted"})
 """Fields that a cell and a :class:`StepRecord` share."""
+_shared = attrgetter(*CELL_FIELDS)
 
 
 class Board:
     """One run's graph, cells and run-level facts."""
+
+    __slots__ = (
+        "_commands",
+        "_counted",
+        "_done",
+        "_done_weight",
+        "_members",
+        "_moves",
+        "_total_weight",
+        "_touched",
+        "_weights",
+        "cancel_rollback",
+        "cells",
+        "dependents",
+        "failed_required",
+        "finished_at",
+        "forced",
+        "graph",
+        "live",
+        "needs",
+        "nodes",
+        "pausing",
+        "phase",
+        "rollback_to",
+        "started_at",
+        "status",
+        "token",
+        "zombies",
+    )
 
     def __init__(self, graph: PlanGraph, run: RunRecord, steps: Mapping[str, StepRecord], weights: Mapping[str, float]) -> None:
         self.graph = graph
@@ -64,7 +96,7 @@ class Board:
         self.forced = run.forced
         self.started_at = run.started_at
         self.finished_at = run.finished_at
-        self._members: dict[StepStatus, set[int]] = {status: set() for status in StepStatus}
+        self._members: defaultdict[StepStatus, set[int]] = defaultdict(set)
         for i, cell in enumerate(self.cells):
             self._members[cell.status].add(i)
         self.live = sum(cell.live is not None for cell in self.cells)
@@ -169,16 +201,16 @@ class Board:
 
     def count(self, *statuses: StepStatus) -> int:
         """How many steps have one of these statuses."""
-        return sum(len(self._members[status]) for status in statuses)
+        return sum(len(self._members.get(status, ())) for status in statuses)
 
     def where(self, *statuses: StepStatus) -> list[int]:
         """Indices of the steps in these statuses, in order; looks at no others."""
-        return sorted(i for status in statuses for i in self._members[status])
+        return sorted(i for status in statuses for i in self._members.get(status, ()))
 
     @property
     def has_plans(self) -> bool:
         """Whether a step in doubt is to be settled without a person."""
-        return any(self.cells[i].next_attempt_at is not None for i in self._members[StepStatus.IN_DOUBT])
+        return any(self.cells[i].next_attempt_at is not None for i in self._members.get(StepStatus.IN_DOUBT, ()))
 
     @property
     def is_idle(self) -> bool:
@@ -262,8 +294,7 @@ _UNFINISHED = frozenset({RunStatus.WAITING, RunStatus.PAUSED})
 def _cell(record: StepRecord | None, node: Node) -> Cell:
     if record is None:
         return Cell()
-    shared = {name: getattr(record, name) for name in CELL_FIELDS}
-    return Cell(**shared, has_output=_has_output(record, node))
+    return Cell(**dict(zip(CELL_FIELDS, _shared(record), strict=True)), has_output=_has_output(record, node))
 
 
 def _has_output(record: StepRecord, node: Node) -> bool:

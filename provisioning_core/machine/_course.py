@@ -13,6 +13,8 @@ from provisioning_core.model import Phase, RunStatus, StepStatus
 class Course:
     """The run's own status, and its turns."""
 
+    __slots__ = ("_back", "_board", "_forward", "_ready")
+
     def __init__(self, board: Board, ready: ReadyQueue, forward: Forward, back: Back) -> None:
         self._board = board
         self._ready = ready

@@ -17,6 +17,8 @@ from provisioning_core.model import Direction, Phase, RunStatus, StepStatus
 class Forward:
     """What happens to steps while the run goes forward."""
 
+    __slots__ = ("_absent", "_board", "_ready", "_timers", "_unmet")
+
     def __init__(self, board: Board, ready: ReadyQueue, timers: Timers) -> None:
         self._board = board
         self._ready = ready

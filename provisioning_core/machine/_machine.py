@@ -14,6 +14,7 @@ nor undone until its end is reported.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import assert_never
 
 from provisioning_core.errors import IllegalMove
@@ -47,9 +48,14 @@ _ENDS: Mapping[Direction, tuple[type[Report], ...]] = {
     Direction.PROBE: (ProbeFound, ProbeMissed, AttemptFailed, AttemptLost, AttemptNotReady),
 }
 
+_RUN_FIELDS = ("status", "phase", "token", "pausing", "cancel_rollback", "rollback_to", "forced", "started_at", "finished_at")
+_run_values, _cell_values = attrgetter(*_RUN_FIELDS), attrgetter(*CELL_FIELDS)
+
 
 class Machine:
     """One run. Feed it events in the order they happened; the first is :class:`TakenUp`."""
+
+    __slots__ = ("_back", "_board", "_course", "_forward", "_ready", "_timers", "_verbs")
 
     def __init__(
         self, graph: PlanGraph, run: RunRecord, steps: Mapping[str, StepRecord], weights: Mapping[str, float] | None = None
@@ -101,13 +107,11 @@ class Machine:
 
     def step_fields(self, step: str) -> dict[str, object]:
         """The fields of the step's :class:`StepRecord` that the machine decides."""
-        cell = self.cell(step)
-        return {name: getattr(cell, name) for name in CELL_FIELDS}
+        return dict(zip(CELL_FIELDS, _cell_values(self.cell(step)), strict=True))
 
     def run_fields(self) -> dict[str, object]:
         """The fields of the :class:`RunRecord` that the machine decides."""
-        names = ("status", "phase", "token", "pausing", "cancel_rollback", "rollback_to", "forced", "started_at", "finished_at")
-        return {name: getattr(self._board, name) for name in names}
+        return dict(zip(_RUN_FIELDS, _run_values(self._board), strict=True))
 
     def allowed_actions(self) -> tuple[str, ...]:
         """The verbs that would be accepted now."""

@@ -12,6 +12,8 @@ from provisioning_core.model import Direction
 class ReadyQueue:
     """Steps that wait for a worker. ``Cell.queued`` is the truth; the lines may hold stale entries, which are passed over."""
 
+    __slots__ = ("_arrivals", "_board", "_lines", "_size")
+
     def __init__(self, board: Board) -> None:
         self._board = board
         self._lines: dict[str | None, deque[tuple[int, int, Direction]]] = {}
@@ -47,6 +49,8 @@ class ReadyQueue:
 
     def take(self, slots: int, limits: Mapping[str, int]) -> list[tuple[int, Direction]]:
         """At most ``slots`` of them, and of each named limit at most as many as it says."""
+        if len(self._lines) == 1 and None in self._lines:
+            return self._take_unlimited(slots)
         room = {limit: slots if limit is None else limits.get(limit, slots) for limit in self._lines}
         taken: list[tuple[int, Direction]] = []
         while len(taken) < slots:
@@ -57,6 +61,13 @@ class ReadyQueue:
             self.discard(i)
             room[limit] -= 1
             taken.append((i, direction))
+        return taken
+
+    def _take_unlimited(self, slots: int) -> list[tuple[int, Direction]]:
+        taken: list[tuple[int, Direction]] = []
+        while len(taken) < slots and (head := self._head(None)) is not None:
+            self.discard(head[1])
+            taken.append(head[1:])
         return taken
 
     def _head(self, limit: str | None) -> tuple[int, int, Direction] | None:

@@ -28,6 +28,8 @@ class Timer(IntEnum):
 class Timers:
     """A heap. The cells are the truth; the heap may hold stale entries, which are passed over, and swept out when they are many."""
 
+    __slots__ = ("_board", "_heap")
+
     def __init__(self, board: Board) -> None:
         self._board = board
         self._heap: list[tuple[float, int, int, Timer]] = []

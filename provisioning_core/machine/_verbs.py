@@ -38,6 +38,8 @@ _TAKES_SIGNALS = (R.PENDING, R.RUNNING, R.WAITING, R.PAUSED, R.FAILED, R.CANCELL
 class Verbs:
     """The verbs of one run."""
 
+    __slots__ = ("_again", "_board", "_course", "_forward", "_ready")
+
     def __init__(self, board: Board, ready: ReadyQueue, forward: Forward, course: Course) -> None:
         self._board = board
         self._ready = ready

@@ -3,7 +3,9 @@
 from provisioning_core.model._binding import Binding
 from provisioning_core.model._codec import MAX_BYTES, MAX_DEPTH, Codec, EncodingFault, masked
 from provisioning_core.model._context import AttemptSink, MemorySink, StepContext
+from provisioning_core.model._facts import FileFacts, Finding, Level, StoreFacts
 from provisioning_core.model._graph import Node, PlanGraph
+from provisioning_core.model._layout import BOX_HEIGHT, BOX_WIDTH, Layout, lay_out
 from provisioning_core.model._plan import Plan
 from provisioning_core.model._retry import ONCE, Retry
 from provisioning_core.model._run import (
@@ -21,8 +23,12 @@ from provisioning_core.model._run import (
     UnreadableRun,
 )
 from provisioning_core.model._secrets import Vault, mask_in, secrets_in
+from provisioning_core.model._sentence import sentence
+from provisioning_core.model._stats import CommitStats, Distribution, EngineStats, Standing
 from provisioning_core.model._status import DONE, MOVING, OCCUPYING, Direction, Phase, RunStatus, StepStatus
 from provisioning_core.model._step import Compensation, From, Step, gate, step
+from provisioning_core.model._timeline import Bar, Timeline, timeline_of
+from provisioning_core.model._undoing import Undoing, undoing
 from provisioning_core.model._views import (
     MASK,
     ErrorView,
@@ -36,8 +42,11 @@ from provisioning_core.model._views import (
     StepView,
     as_datetime,
 )
+from provisioning_core.model._words import count, headline, listed, moment, says, several, span, troubles, waits
 
 __all__ = [
+    "BOX_HEIGHT",
+    "BOX_WIDTH",
     "DONE",
     "MASK",
     "MAX_BYTES",
@@ -46,18 +55,26 @@ __all__ = [
     "OCCUPYING",
     "ONCE",
     "AttemptSink",
+    "Bar",
     "Binding",
     "Codec",
+    "CommitStats",
     "Compensation",
     "Completion",
     "Direction",
+    "Distribution",
     "EncodingFault",
     "EngineRecord",
+    "EngineStats",
     "ErrorInfo",
     "ErrorView",
     "Event",
     "EventRecord",
+    "FileFacts",
+    "Finding",
     "From",
+    "Layout",
+    "Level",
     "MemorySink",
     "Node",
     "Phase",
@@ -75,6 +92,7 @@ __all__ = [
     "RunStatus",
     "RunSummary",
     "RunView",
+    "Standing",
     "StatusChange",
     "Step",
     "StepContext",
@@ -82,12 +100,28 @@ __all__ = [
     "StepRecord",
     "StepStatus",
     "StepView",
+    "StoreFacts",
+    "Timeline",
+    "Undoing",
     "UnreadableRun",
     "Vault",
     "as_datetime",
+    "count",
     "gate",
+    "headline",
+    "lay_out",
+    "listed",
     "mask_in",
     "masked",
+    "moment",
+    "says",
     "secrets_in",
+    "sentence",
+    "several",
+    "span",
     "step",
+    "timeline_of",
+    "troubles",
+    "undoing",
+    "waits",
 ]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core import PydanticSerializationError, from_json, to_jsonable_python
 
 from provisioning_core.errors import ProvisioningError
 from provisioning_core.model._secrets import Vault
@@ -24,7 +24,10 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 100
 """The deepest nesting that is stored."""
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _SECRET = "$secret"  # noqa: S105  a marker, not a secret
+_ATOMS = (type(None), bool, int)
+"""What needs no look."""
 _Seal = Callable[[str, str], str]
 
 
@@ -62,7 +65,7 @@ class Codec:
             return vault.seal(plain.encode(), f"{bound_to}{path}")
 
         text = self._text(value, seal)
-        if len(text.encode()) > MAX_BYTES:
+        if len(text) > MAX_BYTES // 4 and len(text.encode()) > MAX_BYTES:
             raise EncodingFault("$", f"{len(text.encode()):,} bytes as JSON; {MAX_BYTES:,} are allowed")
         return text
 
@@ -94,8 +97,10 @@ class Codec:
 
     def _text(self, value: Any, seal: _Seal) -> str:
         plain = self._dumped(value)
+        if type(plain) in _ATOMS:
+            return _encode(plain)
         _check(plain)
-        return json.dumps(self._sealed(plain, seal), ensure_ascii=False, separators=(",", ":"))
+        return _encode(self._sealed(plain, seal))
 
     def _dumped(self, value: Any) -> Any:
         try:
@@ -129,7 +134,7 @@ def masked(text: str | None) -> Any:
     """A stored value as callers may see it: every secret shown as ``**********``."""
     if text is None:
         return None
-    value = json.loads(text)
+    value = from_json(text)
     return _replaced(value, lambda sealed, path: MASK) if _SECRET in text else value  # noqa: ARG005
 
 

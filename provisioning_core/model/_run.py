@@ -108,6 +108,8 @@ class RunRecord:
     created_at: float = 0.0
     started_at: float | None = None
     finished_at: float | None = None
+    trace: str | None = None
+    """The trace it belongs to, as a W3C ``traceparent``; None when it was started without tracing."""
     runnable_at: float | None = None
     """From when on an engine may take the run on; None while it rests without a timer."""
 

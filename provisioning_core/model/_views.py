@@ -83,6 +83,8 @@ class RunView:
     labels: Mapping[str, str] = field(default_factory=dict)
     allowed_actions: tuple[str, ...] = ()
     version: int = 0
+    seq: int = 0
+    """Number of the latest event that this view takes in."""
     is_resting: bool = False
     """Whether nothing moves (the run rests, or was set aside), and no recorded verb waits to be carried out."""
     created_at: datetime | None = None

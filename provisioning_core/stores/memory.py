@@ -21,11 +21,13 @@ from provisioning_core.model import (
     RunRecord,
     RunSnapshot,
     RunStatus,
+    Standing,
     StatusChange,
 )
 from provisioning_core.ports import Clock, NewRun, RunChange, RunHead, RunPageRecord, StatusHook, SystemClock, TransactionalAttempt
 from provisioning_core.stores._cursors import cursor_after, number_in
 from provisioning_core.stores._kept import KeptRun
+from provisioning_core.stores._memory_outbox import MemoryOutbox
 
 _NEW_SHARE = 0.2
 
@@ -46,6 +48,7 @@ class MemoryStore:
         self._runnable: dict[str, KeptRun] = {}
         self._engines: dict[str, EngineRecord] = {}
         self._durations: dict[str, dict[str, float]] = {}
+        self.outbox = MemoryOutbox(self._lock, self._clock, self._kept)
 
     def prepare(self) -> None:
         """Nothing to do."""
@@ -154,6 +157,7 @@ class MemoryStore:
                     StatusChange(run_id=run.id, subject=run.subject, plan=run.plan, old=None, new=run.status, at=run.created_at), None
                 )
             self._add(new)
+            self.outbox.note(run, new.events)
             return True
 
     def _is_taken(self, run: RunRecord) -> bool:
@@ -191,6 +195,7 @@ class MemoryStore:
                 self._tell(hook, change)
             for change in sorted(fresh, key=lambda change: change.run.status in OCCUPYING):
                 kept = self._kept[change.run.id]
+                self.outbox.note(kept.run, kept.new_events(change))
                 kept.write(change)
                 self._index(kept)
             return frozenset(change.run.id for change in changes) - {change.run.id for change in fresh}
@@ -207,7 +212,7 @@ class MemoryStore:
             run, kept = change.run, self._kept[change.run.id]
             there = self._occupying.get(run.subject, run.id)
             occupying.setdefault(run.subject, run.id if there in ending else there)
-            if run.status is RunStatus.ROLLED_BACK and any(step.effect for step in kept.steps_after(change).values()):
+            if run.status is RunStatus.ROLLED_BACK and kept.has_effect_after(change):
                 hint = "Compensate or resolve every step that has an effect first."
                 _refuse("A run can't be ROLLED_BACK over a step that has an effect.", "has_effects", run.id, hint)
             if run.status in OCCUPYING and occupying[run.subject] != run.id:
@@ -259,11 +264,12 @@ class MemoryStore:
     def head(self, run_id: str) -> RunHead:
         """Raises NotFound."""
         with self._lock:
-            kept = self._get(run_id)
-            run = kept.run
-            return RunHead(
-                status=run.status, version=run.version, has_requests=bool(kept.requests), is_set_aside=run.attention is not None
-            )
+            return self._get(run_id).head()
+
+    def heads(self, run_ids: Collection[str]) -> Mapping[str, RunHead]:
+        """Those of these runs that exist."""
+        with self._lock:
+            return {run_id: self._kept[run_id].head() for run_id in run_ids if run_id in self._kept}
 
     def latest(self, subject: str, *, connection: Any = None) -> RunRecord | None:  # noqa: ARG002  the protocol's
         """The subject's newest run."""
@@ -296,6 +302,21 @@ class MemoryStore:
         """How many runs there are of each status that occurs."""
         with self._lock:
             return dict(Counter(kept.run.status.value for kept in self._kept.values()))
+
+    def standing(self, now: float) -> Standing:
+        """How all runs stand."""
+        with self._lock:
+            waiting = [
+                kept.run.runnable_at
+                for kept in self._runnable.values()
+                if kept.run.runnable_at is not None and kept.run.runnable_at <= now and self._is_free(kept.run, ())
+            ]
+            return Standing(
+                counts=self.counts(),
+                set_aside=sum(kept.run.attention is not None for kept in self._kept.values()),
+                unclaimed=len(waiting),
+                unclaimed_for=max(0.0, now - min(waiting, default=now)),
+            )
 
     def events(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[EventRecord]:
         """In order, from number ``after + 1`` on."""

@@ -21,6 +21,7 @@ from provisioning_core.testing._verify import verify_history
 from provisioning_core.testing._virtual import Call, VirtualEngine, VirtualWorld
 
 if TYPE_CHECKING:
+    from provisioning_core.testing._outbox_contract import OutboxContract
     from provisioning_core.testing._sql_contract import SqlStoreContract
     from provisioning_core.testing._store_contract import StoreContract
 
@@ -34,6 +35,7 @@ __all__ = [
     "FaultyStore",
     "LedgerFile",
     "LedgerLine",
+    "OutboxContract",
     "PlanFaulty",
     "Proof",
     "SqlStoreContract",
@@ -47,9 +49,13 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # pytest and SQLAlchemy are imported by those only who use the suites.
-    if name not in ("SqlStoreContract", "StoreContract"):
+    if name not in ("OutboxContract", "SqlStoreContract", "StoreContract"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     _let_pytest_explain()
+    if name == "OutboxContract":
+        from provisioning_core.testing._outbox_contract import OutboxContract
+
+        return OutboxContract
     if name == "StoreContract":
         from provisioning_core.testing._store_contract import StoreContract
 

@@ -18,6 +18,7 @@ from provisioning_core.model import (
     RunFilter,
     RunRecord,
     RunSnapshot,
+    Standing,
     UnreadableRun,
 )
 from provisioning_core.ports import NewRun, RunChange, RunHead, RunPageRecord, StatusHook, Store, TransactionalAttempt
@@ -197,6 +198,9 @@ class FaultyStore:
     def head(self, run_id: str) -> RunHead:
         return self._call("head", lambda: self.inner.head(run_id))
 
+    def heads(self, run_ids: Collection[str]) -> Mapping[str, RunHead]:
+        return self._call("heads", lambda: self.inner.heads(run_ids))
+
     def latest(self, subject: str, *, connection: Any = None) -> RunRecord | None:
         return self._call("latest", lambda: self.inner.latest(subject, connection=connection))
 
@@ -208,6 +212,9 @@ class FaultyStore:
 
     def counts(self) -> Mapping[str, int]:
         return self._call("counts", self.inner.counts)
+
+    def standing(self, now: float) -> Standing:
+        return self._call("standing", lambda: self.inner.standing(now))
 
     def events(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[EventRecord]:
         return self._call("events", lambda: self.inner.events(run_id, after=after, limit=limit))

@@ -23,7 +23,7 @@ from provisioning_core.engine._running import RunningEngine, new_loop
 from provisioning_core.engine._settings import Settings
 from provisioning_core.engine._workshop import Running, Workshop
 from provisioning_core.errors import StoreUnavailable
-from provisioning_core.model import Binding, Direction, EngineRecord, EventRecord, Plan, RequestRecord, RunSnapshot
+from provisioning_core.model import Binding, Direction, EngineRecord, EventRecord, Plan, RequestRecord, RunRecord, RunSnapshot
 from provisioning_core.ports import Store
 from provisioning_core.stores.memory import MemoryStore
 from provisioning_core.testing._clock import FakeClock, OwnClock
@@ -115,7 +115,7 @@ class _Notifier(Notifier):
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def notify(self, events: Iterable[EventRecord]) -> None:
+    def notify(self, run: RunRecord, events: Iterable[EventRecord]) -> None:
         """Nobody listens."""
 
     def learn(self, plan: str, seconds: Any) -> None:
@@ -143,6 +143,8 @@ class VirtualEngine:
             executor=None,
             max_workers=self._settings.max_workers,
             tell=self._hear_worker,
+            audience=self.engine._audience,  # noqa: SLF001  likewise
+            finish=self._hear_worker,
         )
         self._workshop.engine = self
         self.calls: list[Call] = []

@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 from provisioning_cli import create_group
-from provisioning_cli.commands._db import _moment_of
+from provisioning_cli._when import moment_of
 
 from provisioning_core import Engine
 from provisioning_core.stores import MemoryStore
@@ -81,12 +81,12 @@ def test_what_cannot_be_pruned_is_a_usage_error(cli: Cli, words: list[str], told
 def test_a_time_is_an_age_or_a_date() -> None:
     now = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
-    assert _moment_of("90d", now) == now - timedelta(days=90)
-    assert _moment_of("1.5h", now) == now - timedelta(minutes=90)
-    assert _moment_of("2026-01-31", now) == datetime(2026, 1, 31, tzinfo=UTC)
-    assert _moment_of("2026-01-31T10:00:00+02:00", now) == datetime(2026, 1, 31, 8, tzinfo=UTC)
+    assert moment_of("90d", now, "--before") == now - timedelta(days=90)
+    assert moment_of("1.5h", now, "--before") == now - timedelta(minutes=90)
+    assert moment_of("2026-01-31", now, "--before") == datetime(2026, 1, 31, tzinfo=UTC)
+    assert moment_of("2026-01-31T10:00:00+02:00", now, "--before") == datetime(2026, 1, 31, 8, tzinfo=UTC)
     with pytest.raises(click.UsageError):
-        _moment_of(f"{'9' * 400}d", now)
+        moment_of(f"{'9' * 400}d", now, "--before")
 
 
 def test_a_store_in_memory_has_no_database() -> None:

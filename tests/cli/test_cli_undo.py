@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from provisioning_cli._undo import Undoing, undoing
+from provisioning_cli._undo import undo_lines
 
 from provisioning_core import RunStatus, StepStatus
-from provisioning_core.model import Node, PlanGraph
+from provisioning_core.model import Node, PlanGraph, Undoing, undoing
 from tests.cli.sample import a_run, a_step, failed_run, tenant_graph
 
 
@@ -44,7 +44,7 @@ def test_irreversible_steps_and_those_with_nothing_to_undo_are_named() -> None:
     found = undoing(view, PlanGraph(plan="tenant", version="1", nodes=nodes))
 
     assert found == Undoing(waves=(("database",),), irreversible=("mail",), without_compensation=("note",))
-    assert found.to_lines() == [
+    assert undo_lines(found) == [
         "This undoes 1 step, in this order:",
         "  1. database",
         "  Nothing to undo: note.",
@@ -53,4 +53,4 @@ def test_irreversible_steps_and_those_with_nothing_to_undo_are_named() -> None:
 
 
 def test_a_run_that_left_nothing_says_so() -> None:
-    assert undoing(a_run(RunStatus.PENDING, a_step("database"))).to_lines() == ["No step left anything to undo."]
+    assert undo_lines(undoing(a_run(RunStatus.PENDING, a_step("database")))) == ["No step left anything to undo."]

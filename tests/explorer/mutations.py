@@ -5,8 +5,8 @@ Some break a rule between engines and store (:class:`Rules`), some the machine i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from types import MethodType
 from typing import Any
 
 from explorer.deciding import Decider
@@ -57,6 +57,12 @@ class IgnoresNeeds(m.Machine):
         self._forward._unmet = _Zeros()  # type: ignore[assignment]
 
 
+def _replace(part: Any, method: Callable[..., Any], name: str | None = None) -> None:
+    """Give one object another method; it has slots, so it gets a class of its own."""
+    own = {"__slots__": (), name or method.__name__: staticmethod(method)}
+    part.__class__ = type(type(part).__name__, (type(part),), own)
+
+
 class _Zeros(list[int]):
     """Counters that stay at zero."""
 
@@ -80,7 +86,7 @@ class UndoesOnlySuccesses(m.Machine):
                 cell.effect = cell.half_done = False
             return undo(i, at)
 
-        self._back._undo = _undo  # type: ignore[method-assign]
+        _replace(self._back, _undo)
 
 
 class RollsBackAtOnce(m.Machine):
@@ -98,7 +104,7 @@ class RollsBackAtOnce(m.Machine):
                     self._board.move_step(i, S.FAILED, at)
             return undo(i, at)
 
-        self._back._undo = _undo  # type: ignore[method-assign]
+        _replace(self._back, _undo)
 
 
 class RunsSuccessesAgain(m.Machine):
@@ -156,11 +162,11 @@ class KeepsItsToken(m.Machine):
         super().__init__(*given)
         begin = self._board.begin
 
-        def _begin(_: Any, *arguments: Any) -> None:
+        def _begin(*arguments: Any) -> None:
             begin(*arguments)
             self._board.token -= self._board.token > 1
 
-        self._board.begin = MethodType(_begin, self._board)  # type: ignore[method-assign]
+        _replace(self._board, _begin, name="begin")
 
 
 class ForgivesFailedCompensations(m.Machine):
@@ -176,7 +182,7 @@ class ForgivesFailedCompensations(m.Machine):
                 self._board.move_step(i, S.COMPENSATED, at)
             settle(at)
 
-        self._course._settle_back = _settle_back  # type: ignore[method-assign]
+        _replace(self._course, _settle_back)
 
 
 class CancelsAtOnce(m.Machine):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI
+from http_people import authorize
 from provisioning_http import create_health_router, create_router
 from pydantic import BaseModel, SecretStr, field_validator
 from starlette.testclient import TestClient
@@ -41,12 +41,12 @@ class Database(BaseModel):
 class World:
     """What the tests hold in their hands: the engine, and the events its steps wait for."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
         self.open = threading.Event()
         self.mended = threading.Event()
         self.undo_mended = threading.Event()
         self.undo_mended.set()
-        self.engine = Engine(store=MemoryStore(), plans=self._plans(), secrets_key=KEY, poll=0.05)
+        self.engine = Engine(store=MemoryStore(), plans=self._plans(), secrets_key=KEY, poll=0.05, **options)
 
     def _plans(self) -> list[Plan]:
         return [self._quick(), self._slow(), self._gated(), self._broken(), self._stalling()]
@@ -122,26 +122,15 @@ class World:
         self.engine.close()
 
 
-PEOPLE = {
-    "anna": SimpleNamespace(actor="anna", tenant="acme", actions={"read", "start"}),
-    "olaf": SimpleNamespace(actor="olaf", tenant="acme", actions={"read", "start", "operate"}),
-    "fremd": SimpleNamespace(actor="fremd", tenant="other", actions={"read", "start", "operate"}),
-    "root": SimpleNamespace(actor="root", tenant="*", actions={"read", "start", "operate", "admin"}),
-}
-"""Who calls, by the token they send."""
-
-
-def authorize(request: Request, tenant_id: str | None, action: str) -> Any:
-    """The product's own: a person may do what is theirs to do, at their own tenant."""
-    person = PEOPLE.get(request.headers.get("authorization", "").removeprefix("Bearer "))
-    if person is None:
-        raise HTTPException(401, "Log in first.", headers={"WWW-Authenticate": "Bearer"})
-    return person if action in person.actions and person.tenant in ("*", tenant_id) else None
+@pytest.fixture
+def world_options() -> dict[str, Any]:
+    """What else the engine is given."""
+    return {}
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
+def world(world_options: dict[str, Any]) -> Iterator[World]:
+    made = World(**world_options)
     yield made
     made.close()
 

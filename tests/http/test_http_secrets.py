@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from fastapi import FastAPI
+from provisioning_http import create_router
+from pydantic import BaseModel, SecretStr
 from starlette.testclient import TestClient
+
+from provisioning_core import Engine, From, Plan, Retry, StepError, step
+from provisioning_core.observers import LogObserver
+from provisioning_core.stores import SqlStore
 
 ACME = "/provisioning/tenants/acme"
 CANARY = "canary-4711-secret"
+STREAM = {"Accept": "text/event-stream"}
 
 
 def everything(client: TestClient, run_id: str) -> str:
@@ -17,6 +29,10 @@ def everything(client: TestClient, run_id: str) -> str:
         f"/provisioning/runs/{run_id}",
     ]
     answers = [client.get(path) for path in paths]
+    answers += [
+        client.get(f"{ACME}/events", headers=STREAM | ({"Last-Event-ID": f"{run_id}:0"} if whole else {})) for whole in (0, 1)
+    ]
+    answers.append(client.get(client.post(f"{ACME}/events/ticket").json()["url"], headers=STREAM))
     assert {answer.status_code for answer in answers} == {200}
     return "".join(answer.text + str(answer.headers) for answer in answers)
 
@@ -60,7 +76,7 @@ def test_a_corrected_input_does_not_enter_the_history(world, olaf: TestClient) -
     assert CANARY not in everything(olaf, run.id)
 
 
-@pytest.mark.parametrize("path", ["status?wait=", "events?after=", "events?limit=", "graph?format="])
+@pytest.mark.parametrize("path", ["status?wait=", "status?after=", "events?after=", "events?limit=", "graph?format="])
 def test_a_secret_in_a_query_is_not_repeated(world, olaf: TestClient, path: str) -> None:
     world.start("gated")
     answer = olaf.get(f"{ACME}/{path}{CANARY}")
@@ -74,3 +90,92 @@ def test_a_secret_as_an_idempotency_key_is_not_repeated(olaf: TestClient) -> Non
 
     assert answer.status_code == 400
     assert CANARY not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"events?run_id={CANARY}", 404),
+        (f"events?ticket={CANARY}", 401),
+        (f"events?run_id={CANARY}{'x' * 200}", 422),
+        (f"events?ticket={CANARY}{'x' * 200}", 401),
+        (f"events?last_event_id={CANARY}{'x' * 300}", 422),
+        (f"events?last_event_id={CANARY}", 200),
+    ],
+)
+def test_a_secret_in_what_is_asked_of_a_stream_is_not_repeated(world, olaf: TestClient, path: str, status: int) -> None:
+    world.start("quick")
+    answer = olaf.get(f"{ACME}/{path}", headers=STREAM)
+
+    assert answer.status_code == status
+    assert CANARY not in answer.text + str(answer.headers)
+
+
+@pytest.mark.parametrize(
+    "header", ["If-Match", "If-None-Match", "Last-Event-ID", "Origin", "Accept", "Content-Type", "Authorization"]
+)
+def test_a_secret_in_a_header_is_not_repeated(world, olaf: TestClient, header: str) -> None:
+    world.start("gated")
+    answers = [
+        olaf.post(f"{ACME}/pause", headers={header: CANARY}),
+        olaf.get(f"{ACME}/status", headers={header: CANARY}),
+        olaf.post(f"{ACME}/pause", headers={header: CANARY}, content=b"{"),
+    ]
+
+    assert CANARY not in "".join(answer.text + str(answer.headers) for answer in answers)
+
+
+class Account(BaseModel):
+    slug: str
+    password: SecretStr
+
+
+class Key(BaseModel):
+    name: str
+    token: SecretStr
+
+
+@step
+def key(account: Account) -> Key:
+    return Key(name=account.slug, token=SecretStr(f"{CANARY}-token"))
+
+
+@step(retry=Retry(attempts=2, initial=0.0), user_message="The door did not open.")
+def door(account: Account, made: Key = From(key)) -> None:
+    raise StepError(f"no luck with {account.password.get_secret_value()} and {made.token.get_secret_value()}")
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> Iterator[Engine]:
+    store = SqlStore(f"sqlite:///{tmp_path / 'runs.db'}")
+    plan = Plan("account", input=Account, steps=[key, door])
+    with Engine(store=store, plans=[plan], secrets_key=b"k" * 32, poll=0.05, observers=[LogObserver()]) as engine:
+        yield engine
+
+
+def test_secrets_are_in_no_answer_no_log_and_not_in_the_database(
+    on_disk: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not even where a step puts them into an error's text, and not for operators."""
+    app = FastAPI()
+    app.include_router(create_router(on_disk, authorize=lambda *_: "olaf"))
+    body = {"plan": "account", "input": {"slug": "acme", "password": f"{CANARY}-password"}}
+    with caplog.at_level(logging.DEBUG), TestClient(app) as client:
+        started = client.post(f"{ACME}/start", json=body, headers={"Idempotency-Key": "once"})
+        on_disk.wait("acme", timeout=10)
+        told = started.text + everything(client, started.json()["run_id"])
+        told += client.post(f"{ACME}/start", json=body | {"again": True, "labels": {"a": "b"}}).text
+        told += client.post(f"{ACME}/retry", json={"input": body["input"], "steps": ["door"]}).text
+        on_disk.wait("acme", timeout=10)
+        told += client.post(f"{ACME}/start", json=body | {"input": [body["input"]]}).text
+        told += everything(client, started.json()["run_id"])
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    assert on_disk.status("acme").status == "FAILED"
+    assert "**********" in told
+    assert CANARY not in told
+    assert CANARY not in caplog.text
+    assert "StepError" in told
+    assert "acme" in caplog.text
+    assert files
+    assert [name for name, data in files.items() if CANARY.encode() in data] == []

@@ -49,7 +49,7 @@ def emptied_postgres_url(_prepared_postgres_store: SqlStore) -> str:
     url = _prepared_postgres_store._database.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(url, autocommit=True) as connection:
         tables = [name for (name,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
-        for name in ("runs", "graphs", "engines", "durations"):  # with the runs goes all that belongs to them
+        for name in ("runs", "graphs", "engines", "durations", "webhook_endpoints", "webhook_log"):  # with runs goes what is theirs
             connection.execute(f"DELETE FROM provisioning_{name}")
         for name in tables:
             if not name.startswith("provisioning_"):

@@ -148,7 +148,7 @@ def test_an_upgrade_from_nothing_gives_the_same_schema(store: SqlStore, other: S
     other.upgrade()
     made, upgraded = _described(store), _described(other)
     assert made == upgraded
-    assert len(made["tables"]) == 11
+    assert len(made["tables"]) == 14
     assert len(made["triggers"]) == 3
     other.prepare()
     run = owned(other)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine, event, text
@@ -12,6 +13,8 @@ from provisioning_core.errors import Conflict
 from provisioning_core.model import RunFilter, RunStatus
 from provisioning_core.ports import NewRun
 from provisioning_core.stores import SqlStore
+from provisioning_core.stores.sql._driver import Prepared, PreparedAtOnce
+from provisioning_core.stores.sql._writing import Outdated
 from provisioning_core.testing._store_cases.records import (
     GRAPH,
     NOW,
@@ -41,9 +44,19 @@ def sent() -> Iterator[Sent]:
     def note(_connection: object, _cursor: object, statement: str, _parameters: object, _context: object, many: bool) -> None:
         seen.append((" ".join(statement.split()), many))
 
+    def noted(run: Callable[..., object]) -> Callable[..., object]:
+        def note_and_run(self: Prepared | PreparedAtOnce, driver: object, rows: object) -> object:
+            seen.append((" ".join(self.text.split()), True))
+            return run(self, driver, rows)
+
+        return note_and_run
+
     event.listen(Engine, "before_cursor_execute", note)
     try:
-        yield seen
+        with pytest.MonkeyPatch.context() as patched:
+            for kind in (Prepared, PreparedAtOnce):
+                patched.setattr(kind, "run", noted(kind.run))
+            yield seen
     finally:
         event.remove(Engine, "before_cursor_execute", note)
 
@@ -55,14 +68,26 @@ def test_a_commit_sends_one_statement_for_each_table(store: SqlStore) -> None:
     with sent() as seen:
         store.commit(changes)
     assert [(" ".join(statement.split()[:3]), many) for statement, many in seen if not statement.startswith("BEGIN")] == [
-        ("SELECT provisioning_runs.id, provisioning_runs.epoch,", False),
-        ("SELECT provisioning_requests.id, provisioning_requests.run_id,", False),
         ("UPDATE provisioning_runs SET", True),
         ("INSERT INTO provisioning_steps", True),
         ("INSERT INTO provisioning_events", True),
         ("DELETE FROM provisioning_resources", True),
         ("INSERT INTO provisioning_resources", True),
+        ("SELECT provisioning_requests.id, provisioning_requests.run_id,", False),
     ]
+
+
+def test_a_commit_that_moves_only_steps_sends_three_statements(store: SqlStore) -> None:
+    runs = [owned(store, a_run(f"run-{number}", f"subject-{number}")) for number in range(10)]
+    changes = [replace(moved(run, run.status, events=2, steps=(a_step("database"),)), only_counters=True) for run in runs]
+    with sent() as seen:
+        assert store.commit(changes) == frozenset()
+    assert [" ".join(statement.split()[:3]) for statement, _ in seen if not statement.startswith("BEGIN")] == [
+        "UPDATE provisioning_runs SET",
+        "INSERT INTO provisioning_steps",
+        "INSERT INTO provisioning_events",
+    ]
+    assert [store.load(run.id).run for run in runs] == [change.run for change in changes]
 
 
 def test_a_statement_is_the_same_for_any_number_of_runs(store: SqlStore) -> None:
@@ -91,6 +116,10 @@ def test_a_conflict_that_is_gone_at_the_second_look_names_nobody(store: SqlStore
         for conflict in conflicts:
             raise conflict
 
+    def doubts(*_: object) -> None:
+        raise Outdated
+
+    monkeypatch.setattr(store._writer, "write_in_good_faith", doubts)
     monkeypatch.setattr(store._writer, "write", refuses_once)
     changes = [moved(run, RunStatus.SUCCEEDED, events=1) for run in runs]
     with pytest.raises(Conflict) as caught:
@@ -118,6 +147,7 @@ QUERIES = {
     "claim_run": lambda store: store.claim_run("one", "run-7"),
     "load": lambda store: store.load("run-7"),
     "head": lambda store: store.head("run-7"),
+    "heads": lambda store: store.heads(["run-7", "run-8"]),
     "latest": lambda store: store.latest("subject-7"),
     "by_idempotency_key": lambda store: store.by_idempotency_key("subject-7", "key-7"),
     "events": lambda store: store.events("run-7", after=1, limit=2),

@@ -9,6 +9,11 @@ import re
 import shlex
 from datetime import UTC, datetime
 
+from provisioning_core import model
+from provisioning_core.model import moment, several, span
+
+__all__ = ["as_word", "clean", "clean_block", "clock", "listed", "moment", "several", "shortened", "span"]
+
 _SEQUENCE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
     r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"  # OSC, DCS, SOS, PM, APC: with their text
@@ -47,31 +52,6 @@ def clock(at: datetime | None) -> str:
     return "" if at is None else at.astimezone(UTC).strftime("%H:%M:%SZ")
 
 
-def moment(at: datetime | None) -> str:
-    """Day and time, UTC."""
-    return "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def span(seconds: float) -> str:
-    """A length of time as a person says it."""
-    seconds = max(seconds, 0.0)
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 120:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
-
-
-def several(count: int, noun: str, plural: str = "") -> str:
-    """``1 step``, ``2 steps``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"
-
-
 def listed(names: list[str] | tuple[str, ...], most: int = 8) -> str:
-    """``a, b and 3 more``."""
-    shown = ", ".join(clean(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+    """``a, b and 3 more``, each name clean."""
+    return model.listed(names, most, safe=clean)

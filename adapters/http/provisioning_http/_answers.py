@@ -115,6 +115,15 @@ class EventsBody(BaseModel):
     next_after: int
 
 
+class TicketAnswer(BaseModel):
+    """Lets a browser open one stream."""
+
+    ticket: str
+    run_id: str
+    expires_in: float = Field(description="Seconds.")
+    url: str = Field(description="For `new EventSource(url)`.")
+
+
 class NodeBody(BaseModel):
     """One step in a picture of a run."""
 

@@ -11,15 +11,17 @@ from starlette.exceptions import HTTPException
 
 from provisioning_core import Engine, ProvisioningError
 from provisioning_http._auth import Authorize, token_from
+from provisioning_http._describing import describe_by_name
 from provisioning_http._health import create_health_router
 from provisioning_http._lifespan import closed
+from provisioning_http._limits import Limits
 from provisioning_http._problems import problem_of
 from provisioning_http._router import create_router
 
 APP_VARIABLE = "PROVISIONING_APP"
 
 
-def create_app(engine: Engine | None = None, *, authorize: Authorize | None = None) -> FastAPI:
+def create_app(engine: Engine | None = None, *, authorize: Authorize | None = None, limits: Limits | None = None) -> FastAPI:
     """An app that stands alone, for ``uvicorn --factory provisioning_http:create_app``.
 
     Without ``engine`` it is loaded from ``PROVISIONING_APP`` (``module:attribute``, an Engine or a function that makes one) and
@@ -29,9 +31,10 @@ def create_app(engine: Engine | None = None, *, authorize: Authorize | None = No
     allowed = authorize or token_from(os.environ)
     served = engine or load_engine(os.environ.get(APP_VARIABLE, ""))
     app = FastAPI(title="Provisioning", docs_url=None, redoc_url=None, lifespan=closed(served) if engine is None else None)
-    app.include_router(create_router(served, authorize=allowed))
+    app.include_router(create_router(served, authorize=allowed, limits=limits))
     app.include_router(create_health_router(served))
     app.add_exception_handler(HTTPException, _as_problem)
+    describe_by_name(app)
     return app
 
 

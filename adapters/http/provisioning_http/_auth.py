@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import inspect
@@ -67,19 +68,47 @@ def actor_of(answer: Any) -> str | None:
 
 
 def bearer_token(token: str, *, actor: str = "token") -> Authorize:
-    """An ``authorize`` that allows everything to whoever sends this token. Raises ProvisioningError for an empty one."""
+    """An ``authorize`` that allows everything to whoever sends this token. Raises ProvisioningError for an empty one.
+
+    A browser, which can't be told to send a bearer token, is asked for a name and a password: the token is the password.
+    """
     if not token.strip():
         raise ProvisioningError("An empty token would let anybody in.", code="not_configured", hint="Set a long random one.")
     expected = _digest(token.strip())
 
     async def authorize(request: Request, _tenant_id: str | None, _action: Action) -> str:
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        fits = hmac.compare_digest(_digest(given.strip()), expected)
-        if scheme.lower() != "bearer" or not fits:
-            raise HTTPException(401, "A valid bearer token is needed.", headers={"WWW-Authenticate": 'Bearer realm="provisioning"'})
-        return actor
+        name, given = _sent(request)
+        if given is None or not hmac.compare_digest(_digest(given), expected):
+            raise HTTPException(401, "A valid bearer token is needed.", headers={"WWW-Authenticate": _challenge(request)})
+        return name or actor
 
     return authorize
+
+
+def _sent(request: Request) -> tuple[str, str | None]:
+    """The name that was given in a browser, else an empty one; the token, None where none was sent."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return "", given.strip()
+        case "basic":
+            return _from_browser(given.strip())
+        case _:
+            return "", None
+
+
+def _from_browser(given: str) -> tuple[str, str | None]:
+    try:
+        name, colon, token = base64.b64decode(given, validate=True).decode().partition(":")
+    except ValueError:
+        return "", None
+    return name.strip()[:100] if name.isprintable() else "", token.strip() if colon else None
+
+
+def _challenge(request: Request) -> str:
+    """Only who wants a page is asked for a name and a password: a script would otherwise make its browser ask."""
+    wants_page = "text/html" in request.headers.get("accept", "")
+    return 'Basic realm="provisioning", charset="UTF-8"' if wants_page else 'Bearer realm="provisioning"'
 
 
 def token_from(environment: Mapping[str, str]) -> Authorize:

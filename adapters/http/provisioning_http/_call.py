@@ -13,14 +13,24 @@ from starlette.exceptions import HTTPException
 
 from provisioning_core import Engine, InvalidInput, NotFound, Run, RunView
 from provisioning_http._auth import Action, Doorkeeper, actor_of
+from provisioning_http._csrf import refuse_foreign
+from provisioning_http._feed import Feed
+from provisioning_http._headers import SAFE
+from provisioning_http._limits import Limits
 from provisioning_http._links import Links
+from provisioning_http._matching import etag, has_condition, require_match
+from provisioning_http._places import Places
 from provisioning_http._polls import Polls
 from provisioning_http._problems import Refused, not_here
+from provisioning_http._rate import Rate
 from provisioning_http._rendering import status_body
-from provisioning_http._requests import RunId, TenantId, is_name
+from provisioning_http._requests import RunId, TenantId, TicketText, is_name
+from provisioning_http._stop import Stop
+from provisioning_http._tickets import Ticket, Tickets
 
-Scope = Literal["tenant", "run", "fleet"]
-"""Whose object a route is about: a tenant's named in the path, the one of a run's tenant, or nobody's."""
+Scope = Literal["tenant", "stream", "run", "fleet"]
+"""Whose object a route is about: a tenant's named in the path (``stream``: a ticket lets in, too), the one of a run's tenant, or
+nobody's."""
 _T = TypeVar("_T")
 
 
@@ -44,7 +54,28 @@ class Face:
 
     engine: Engine
     doorkeeper: Doorkeeper
+    limits: Limits
+    stop: Stop
+    feed: Feed
     polls: Polls
+    places: Places
+    rate: Rate
+    tickets: Tickets
+
+    @classmethod
+    def of(cls, engine: Engine, doorkeeper: Doorkeeper, limits: Limits, stop: Stop) -> Face:
+        feed = Feed(engine)
+        return cls(
+            engine=engine,
+            doorkeeper=doorkeeper,
+            limits=limits,
+            stop=stop,
+            feed=feed,
+            polls=Polls(engine, feed, stop, limits.polls),
+            places=Places(limits.streams, limits.streams_per_principal),
+            rate=Rate(limits.calls_per_second, limits.burst),
+            tickets=Tickets(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +90,8 @@ class Call:
     actor: str | None = None
     view: RunView | None = None
     """The run as it was looked up to find its tenant."""
+    ticket: Ticket | None = None
+    """What let it in, if it was not ``authorize``."""
 
     @property
     def engine(self) -> Engine:
@@ -70,6 +103,8 @@ class Call:
 
     async def is_operator(self) -> bool:
         """Whether the caller may see what is for operators."""
+        if self.ticket is not None:
+            return self.ticket.is_operator
         if self.action == "operate":
             return True
         return await self.face.doorkeeper.would_admit(self.request, self.tenant_id, "operate")
@@ -79,10 +114,27 @@ class Call:
         return await run_in_threadpool(question)
 
     async def accepted(self, verb: Callable[[], Run]) -> Response:
-        """202 with the run as it is now. It was recorded before this answers, and no step was waited for."""
+        """202 with the run as it is now. It was recorded before this answers, and no step was waited for.
+
+        Raises Refused (412) when the caller set a condition that the run does not meet any more.
+        """
+        if has_condition(self.request):
+            require_match(self.request, await self.latest())
         view = await self.asks(lambda: verb().view())
         headers = {"Location": self.links.status(self.tenant_id), "Retry-After": "1"}
         return self.shows(view, is_operator=await self.is_operator(), status=202, headers=headers)
+
+    async def latest(self) -> RunView | None:
+        """The tenant's latest run, if it has one."""
+        try:
+            return await self.asks(lambda: self.engine.status(self.tenant_id))
+        except NotFound:
+            return None
+
+    @property
+    def principal(self) -> str:
+        """Who calls, for what is counted of each: whoever ``authorize`` named, else the address."""
+        return self.ticket.principal if self.ticket is not None else principal_of(self.request, self.actor)
 
     def shows(self, view: RunView, *, is_operator: bool, status: int = 200, headers: dict[str, str] | None = None) -> Response:
         """The run's status, with its ETag."""
@@ -90,9 +142,10 @@ class Call:
         return answer(body, status=status, headers={"ETag": etag(view, is_operator=is_operator), **(headers or {})})
 
 
-def etag(view: RunView, *, is_operator: bool) -> str:
-    """Weak: two answers of equal tag mean the same. Operators see more, so they have their own."""
-    return f'W/"{view.id}.{view.version}{".o" if is_operator else ""}"'
+def principal_of(request: Request, actor: str | None) -> str:
+    """A name, or an address, which can't be taken for a name."""
+    host = request.client.host if request.client is not None else ""
+    return f"name {actor}" if actor is not None else f"address {host}"
 
 
 def answer(body: BaseModel, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -101,9 +154,8 @@ def answer(body: BaseModel, *, status: int = 200, headers: dict[str, str] | None
 
 
 def text(content: str, media_type: str, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """An answer that no cache keeps."""
-    safe = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return Response(content, status_code=status, media_type=media_type, headers=safe | (headers or {}))
+    """An answer with the headers that go with all of them."""
+    return Response(content, status_code=status, media_type=media_type, headers=SAFE | (headers or {}))
 
 
 async def _current(request: Request) -> Call:
@@ -119,8 +171,21 @@ Allowed = Annotated[Call, Depends(_current)]
 
 def guard(face: Face, scope: Scope, action: Action, route: str) -> Any:
     """The dependency that lets a call in or refuses it, before its body is read. ``route`` is its path below the router."""
-    makers = {"tenant": _tenant_guard, "run": _run_guard, "fleet": _fleet_guard}
+    makers = {"tenant": _tenant_guard, "stream": _stream_guard, "run": _run_guard, "fleet": _fleet_guard}
     return Depends(makers[scope](face, action, route))
+
+
+def _stream_guard(face: Face, action: Action, route: str) -> Callable[..., Any]:
+    ask = _tenant_guard(face, action, route)
+
+    async def let_in(request: Request, tenant_id: TenantId, ticket: TicketText = None) -> None:
+        if ticket is None:
+            await ask(request, tenant_id)
+            return
+        found = face.tickets.take(ticket, tenant_id)
+        _let_in(Call(face, request, Links.of(request, route), action, tenant_id=tenant_id, actor=found.actor, ticket=found))
+
+    return let_in
 
 
 def _tenant_guard(face: Face, action: Action, route: str) -> Callable[..., Any]:
@@ -182,4 +247,7 @@ def _fleet_guard(face: Face, action: Action, route: str) -> Callable[..., Any]:
 
 
 def _let_in(call: Call) -> None:
+    """Raises Refused for a form of another site's page, and for one call too many."""
+    refuse_foreign(call.request)
+    call.face.rate.count(call.principal)
     call.request.state.provisioning_call = call

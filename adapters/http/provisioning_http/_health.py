@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from fastapi import APIRouter, Response
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +14,8 @@ from provisioning_http._call import answer
 from provisioning_http._openapi import problems
 from provisioning_http._problems import Problem, ProblemRoute
 
+_OPEN: dict[str, Any] = {"security": []}
+"""Asks for no token."""
 _log = logging.getLogger("provisioning_http")
 
 
@@ -33,8 +36,23 @@ def create_health_router(engine: Engine) -> APIRouter:
             return _not_ready().response()
         return answer(HealthBody(status="ok"))
 
-    router.add_api_route("/healthz", healthz, response_model=HealthBody, name="provisioning_healthz")
-    router.add_api_route("/readyz", readyz, response_model=HealthBody, name="provisioning_readyz", responses=problems(503))
+    router.add_api_route(
+        "/healthz",
+        healthz,
+        response_model=HealthBody,
+        name="provisioning_healthz",
+        operation_id="provisioning_healthz",
+        openapi_extra=_OPEN,
+    )
+    router.add_api_route(
+        "/readyz",
+        readyz,
+        response_model=HealthBody,
+        name="provisioning_readyz",
+        operation_id="provisioning_readyz",
+        responses=problems(503),
+        openapi_extra=_OPEN,
+    )
     return router
 
 

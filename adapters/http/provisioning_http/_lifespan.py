@@ -10,18 +10,26 @@ from typing import Any, TypeAlias
 from starlette.concurrency import run_in_threadpool
 
 from provisioning_core import Engine, ProvisioningError
+from provisioning_http._stop import Stop
 
 Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[None]]
 _log = logging.getLogger("provisioning_http")
 
 
-def opened(engine: Engine) -> Lifespan:
-    """Takes up what a restart interrupted, as soon as the app begins. The engine's owner closes it."""
+def opened(engine: Engine, stop: Stop) -> Lifespan:
+    """Takes up what a restart interrupted, as soon as the app begins, and ends what is left of streams with it.
+
+    The engine's owner closes it.
+    """
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
+        stop.clear()
         await run_in_threadpool(_open, engine)
-        yield
+        try:
+            yield
+        finally:
+            stop.set()
 
     return lifespan
 

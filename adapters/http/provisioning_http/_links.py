@@ -22,12 +22,15 @@ class Links:
     def status(self, tenant_id: str) -> str:
         return self._to("tenants", tenant_id, "status")
 
+    def events(self, tenant_id: str) -> str:
+        return self._to("tenants", tenant_id, "events")
+
     def of_run(self, tenant_id: str, run_id: str) -> dict[str, str]:
         """``self`` stays with this run; the others follow the tenant's latest."""
         return {
             "self": self._to("runs", run_id),
             "status": self.status(tenant_id),
-            "events": self._to("tenants", tenant_id, "events"),
+            "events": self.events(tenant_id),
             "graph": self._to("tenants", tenant_id, "graph"),
         }
 

@@ -1,35 +1,43 @@
-"""Long polls: each holds a thread, so there is a limit, apart from the threads that answer everything else."""
+"""Long polls: an answer that comes when something has changed. They wait for the same news as streams do, and hold no thread."""
 
 from __future__ import annotations
 
-import threading
-from functools import partial
+import time
 
-import anyio.to_thread
+from starlette.concurrency import run_in_threadpool
 
 from provisioning_core import Engine, RunView
+from provisioning_http._feed import Feed
+from provisioning_http._places import Places
+from provisioning_http._stop import Stop
 
 LONGEST = 30.0
 """Seconds."""
+_LOOK = 1.0
+"""Seconds after which a poll looks whether the server goes down."""
 
 
 class Polls:
     """At most ``limit`` long polls at a time; whoever comes after that is answered at once."""
 
-    def __init__(self, engine: Engine, limit: int = 32) -> None:
+    def __init__(self, engine: Engine, feed: Feed, stop: Stop, limit: int) -> None:
         self._engine = engine
-        self._places = threading.BoundedSemaphore(limit)
+        self._feed = feed
+        self._stop = stop
+        self._places = Places(limit, None)
 
-    async def wait_change(self, tenant_id: str, *, after: int, seconds: float) -> RunView | None:
-        """The view when its version is more than ``after`` or the time is up; None when there is no place to wait."""
-        if not self._places.acquire(blocking=False):
-            return None
-        wait = partial(self._wait, tenant_id, after, min(seconds, LONGEST))
-        return await anyio.to_thread.run_sync(wait, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
+    async def wait_change(self, view: RunView, *, after: int, seconds: float) -> RunView:
+        """The view as soon as its version is more than ``after``; as it is when the time is up, or when there is no place to wait."""
+        with self._places.taken("") as is_taken:
+            if not is_taken:
+                return view
+            with self._stop.listening():
+                await self._wait(view, after, time.monotonic() + min(seconds, LONGEST))
+        return await run_in_threadpool(lambda: self._engine.status(run_id=view.id))
 
-    def _wait(self, tenant_id: str, after: int, seconds: float) -> RunView:
-        """Gives the place back when the thread ends, which may be after its caller has gone."""
-        try:
-            return self._engine.wait_change(tenant_id, after=after, timeout=seconds)
-        finally:
-            self._places.release()
+    async def _wait(self, view: RunView, after: int, until: float) -> None:
+        with self._feed.subscribed(view.id, seq=view.seq) as subscription:
+            while subscription.version <= after and not self._stop.is_set and not subscription.is_gone:
+                if (left := until - time.monotonic()) <= 0:
+                    return
+                await subscription.news(min(left, _LOOK))

@@ -25,6 +25,7 @@ from provisioning_core import (
     SchemaMismatch,
     StoreUnavailable,
 )
+from provisioning_http._headers import SAFE
 from provisioning_http._masking import sent_texts, without
 
 MEDIA_TYPE = "application/problem+json"
@@ -53,15 +54,24 @@ class Problem:
 
     def response(self) -> Response:
         """The answer, never kept by a cache."""
-        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **self.headers}
+        headers = {**SAFE, **self.headers}
         return Response(to_json(self.to_dict()), status_code=self.status, media_type=MEDIA_TYPE, headers=headers)
 
 
 class Refused(Exception):
     """The request itself is at fault; carries the whole answer."""
 
-    def __init__(self, status: int, code: str, detail: str, *, hint: str = "", headers: Mapping[str, str] | None = None) -> None:
-        self.problem = Problem(status=status, code=code, detail=detail, hint=hint, headers=headers or {})
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        hint: str = "",
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.problem = Problem(status=status, code=code, detail=detail, hint=hint, headers=headers or {}, members=members or {})
         super().__init__(detail)
 
 

@@ -48,7 +48,7 @@ def parse(model: type[_Model], value: Any, request: Request) -> _Model:
 
 async def read_json(request: Request) -> Any:
     """The body as a JSON value; ``{}`` when there is none."""
-    data = await _read_bytes(request)
+    data = await read_bytes(request)
     if not data:
         return {}
     _require_json(request)
@@ -57,7 +57,8 @@ async def read_json(request: Request) -> Any:
     return value
 
 
-async def _read_bytes(request: Request) -> bytes:
+async def read_bytes(request: Request) -> bytes:
+    """The body, counted as it comes: what the sender says of its length is not trusted. Raises Refused (413, 400)."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > MAX_BODY:
         raise _too_large()

@@ -93,11 +93,11 @@ def _error_body(error: ErrorView, *, is_operator: bool) -> ErrorBody:
 
 
 def events_body(events: Iterable[Event], after: int, *, is_operator: bool) -> EventsBody:
-    items = [_event_body(event, is_operator=is_operator) for event in events]
+    items = [event_body(event, is_operator=is_operator) for event in events]
     return EventsBody(items=items, next_after=items[-1].seq if items else after)
 
 
-def _event_body(event: Event, *, is_operator: bool) -> EventBody:
+def event_body(event: Event, *, is_operator: bool) -> EventBody:
     return EventBody(
         run_id=event.run_id,
         seq=event.seq,

@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from provisioning_http._problems import Refused
 from provisioning_http._reading import json_body
@@ -15,7 +15,7 @@ _NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]*$"
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
 Reason = Annotated[str | None, Field(max_length=1000, description="Why; kept in the history.")]
 
-_DOCUMENTED: dict[str, Any] = {"minLength": 1, "maxLength": 200}
+_DOCUMENTED: dict[str, Any] = {"minLength": 1, "maxLength": 200, "pattern": _NO_CONTROLS}
 TenantId = Annotated[str, Path(description="What is provisioned: the run's subject.", json_schema_extra=_DOCUMENTED)]
 RunId = Annotated[str, Path(json_schema_extra=_DOCUMENTED)]
 StepName = Annotated[str, Path(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
@@ -54,9 +54,25 @@ AfterEvent = Annotated[int, Query(ge=0, le=2**62, description="Number of the las
 Limit = Annotated[int, Query(ge=1, le=200)]
 EventLimit = Annotated[int, Query(ge=1, le=1000)]
 QueryName = Annotated[str | None, Query(max_length=200, pattern=_NO_CONTROLS), AfterValidator(_none_if_empty)]
+QueryRunId = Annotated[
+    str | None, Query(max_length=200, pattern=_NO_CONTROLS, description="Of one of this tenant's runs; the latest without it.")
+]
+TicketText = Annotated[str | None, Query(description="Of a ticket for this stream, instead of credentials.")]
+LastEventId = Annotated[
+    str | None, Query(max_length=300, description="As the header `Last-Event-ID`, for who can't send it; the header counts more.")
+]
 Cursor = Annotated[str | None, Query(max_length=500, pattern=_NO_CONTROLS), AfterValidator(_none_if_empty)]
 _SEVERAL = "May be given more than once, or as a list with commas."
 Statuses = Annotated[list[State], BeforeValidator(_words), Query(default_factory=list, description=_SEVERAL, max_length=20)]
+
+
+_LABELS: dict[str, Any] = {
+    "type": "object",
+    "maxProperties": 20,
+    "propertyNames": {"minLength": 1, "maxLength": 200, "pattern": _NO_CONTROLS},
+    "additionalProperties": {"type": "string", "maxLength": 200},
+}
+"""What pydantic would say of a dictionary's keys leaves open what else there may be."""
 
 
 class _Body(BaseModel):
@@ -71,7 +87,7 @@ class StartBody(_Body):
     plan: Name
     input: Any = Field(None, description="The plan's input; GET /plans/{name} has its schema.")
     again: bool = Field(default=False, description="Provision a tenant anew that is provisioned already.")
-    labels: Annotated[dict[Name, Annotated[str, Field(max_length=200)]], Field(max_length=20)] | None = None
+    labels: Annotated[dict[Name, Annotated[str, Field(max_length=200)]], Field(max_length=20), WithJsonSchema(_LABELS)] | None = None
 
 
 class RetryBody(_Body):
@@ -110,6 +126,14 @@ class SkipBody(_Body):
     output: Any = None
 
 
+class TicketBody(BaseModel):
+    """Ask for a stream of one run."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    run_id: Name | None = Field(default=None, description="One of this tenant's runs; the latest without it.")
+
+
 class ResolveBody(_Body):
     """Settle a step whose outcome is unknown, or that could not be undone."""
 
@@ -125,6 +149,7 @@ Cancel = Annotated[CancelBody, json_body(CancelBody)]
 Signal = Annotated[SignalBody, json_body(SignalBody)]
 Skip = Annotated[SkipBody, json_body(SkipBody)]
 Resolve = Annotated[ResolveBody, json_body(ResolveBody)]
+AskedTicket = Annotated[TicketBody, json_body(TicketBody)]
 
 
 def is_name(text: str) -> bool:
@@ -141,15 +166,3 @@ async def idempotency_key(request: Request) -> str | None:
     if len(given) > 1 or not 1 <= len(key) <= 200 or any(not "!" <= sign <= "~" for sign in key):
         raise Refused(400, "invalid_idempotency_key", "An Idempotency-Key is sent once, as 1 to 200 visible ASCII signs.")
     return key
-
-
-def wants_json(request: Request) -> bool:
-    """Whether the ``Accept`` header takes JSON; it does when there is none."""
-    accepted = [part.strip() for line in request.headers.getlist("accept") for part in line.split(",") if part.strip()]
-    return not accepted or any(_takes_json(part) for part in accepted)
-
-
-def _takes_json(part: str) -> bool:
-    kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-    is_refused = any(parameter.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for parameter in parameters)
-    return not is_refused and kind in ("application/json", "application/*", "*/*")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -25,16 +25,18 @@ from provisioning_core.model import (
 )
 
 Row = dict[str, Any]
+Values = tuple[Any, ...]
 
 _RUN_ENCODED = {"status", "phase", "labels", "attention"}
 _RUN_PLAIN = tuple(field.name for field in fields(RunRecord) if field.name not in _RUN_ENCODED)
-_STEP_ENCODED = {"status", "live", "message", "error", "undo_error"}
-_STEP_PLAIN = tuple(field.name for field in fields(StepRecord) if field.name not in _STEP_ENCODED)
 _ENGINE = tuple(field.name for field in fields(EngineRecord))
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(dict(value), separators=(",", ":"))
+    return _encode(dict(value))
 
 
 def error_text(error: ErrorInfo | None) -> str | None:
@@ -71,39 +73,62 @@ def run_record(row: RowMapping) -> RunRecord:
     )
 
 
-def step_row(run_id: str, step: StepRecord) -> Row:
-    row = {name: getattr(step, name) for name in _STEP_PLAIN}
-    row["run_id"] = run_id
-    row["status"] = step.status.value
-    row["live"] = None if step.live is None else step.live.value
-    row["message"] = _storable(step.message)
-    row["error"] = error_text(step.error)
-    row["undo_error"] = error_text(step.undo_error)
-    return row
+STEP_NAMES = (
+    *("run_id", "name", "status", "attempt", "failures", "token", "live", "zombie", "round", "effect", "redo", "half_done"),
+    *("skip_reason", "signalled", "started_at", "finished_at", "next_attempt_at", "deadline_at", "progress", "message", "output"),
+    *("error", "undo_error", "engine", "checkpoint"),
+)
+_STEP_FIELDS = STEP_NAMES[1:]
+EVENT_NAMES = ("run_id", "seq", "at", "type", "step", "attempt", "data", "actor")
 
 
-def step_record(row: RowMapping) -> StepRecord:
-    return StepRecord(
-        **{name: row[name] for name in _STEP_PLAIN},
-        status=StepStatus(row["status"]),
-        live=None if row["live"] is None else Direction(row["live"]),
-        message=row["message"],
-        error=_error(row["error"]),
-        undo_error=_error(row["undo_error"]),
+def step_values(run_id: str, step: StepRecord) -> Values:
+    """In the order of STEP_NAMES."""
+    return (
+        run_id,
+        step.name,
+        step.status.value,
+        step.attempt,
+        step.failures,
+        step.token,
+        None if step.live is None else step.live.value,
+        step.zombie,
+        step.round,
+        step.effect,
+        step.redo,
+        step.half_done,
+        step.skip_reason,
+        step.signalled,
+        step.started_at,
+        step.finished_at,
+        step.next_attempt_at,
+        step.deadline_at,
+        step.progress,
+        _storable(step.message),
+        step.output,
+        error_text(step.error),
+        error_text(step.undo_error),
+        step.engine,
+        step.checkpoint,
     )
 
 
-def event_row(event: EventRecord) -> Row:
-    return {
-        "run_id": event.run_id,
-        "seq": event.seq,
-        "at": event.at,
-        "type": event.type,
-        "step": event.step,
-        "attempt": event.attempt,
-        "data": _json(event.data) if event.data else "{}",
-        "actor": _storable(event.actor),
-    }
+def step_record(row: Sequence[Any]) -> StepRecord:
+    """Of the columns of STEP_NAMES, but the run's id."""
+    values = dict(zip(_STEP_FIELDS, row, strict=True))
+    values["status"] = StepStatus(values["status"])
+    if values["live"] is not None:
+        values["live"] = Direction(values["live"])
+    for name in ("error", "undo_error"):
+        if values[name] is not None:
+            values[name] = _error(values[name])
+    return StepRecord(**values)
+
+
+def event_values(event: EventRecord) -> Values:
+    """In the order of EVENT_NAMES."""
+    data = _json(event.data) if event.data else "{}"
+    return (event.run_id, event.seq, event.at, event.type, event.step, event.attempt, data, _storable(event.actor))
 
 
 def event_record(row: RowMapping) -> EventRecord:

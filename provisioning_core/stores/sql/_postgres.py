@@ -1,20 +1,24 @@
 """Connections to PostgreSQL.
 
-Theory of operation. Each piece of work has a connection of its own for one transaction: READ COMMITTED where it writes (the rows that
-matter are locked, so it sees the latest of them), REPEATABLE READ and read-only where it reads. A connection is asked whether it is
-still there before it is used, and nothing is waited for without end: not for a lock, not for a statement, not for a network that has
-gone silent. A client that falls silent in the middle of a transaction loses it, and with it the locks that others wait for. What a
-user's own code does in a transaction of the store's takes as long as it takes: there the server's own settings hold.
+Theory of operation. Each piece of work has a connection of its own for one transaction: READ COMMITTED where it writes (the rows
+that matter are locked, so it sees the latest of them), REPEATABLE READ and read-only where it reads. A connection that was idle
+for a moment is asked whether it is still there before it is used, and nothing is waited for without end: not for a lock, not for
+a statement, not for a network that has gone silent. A client that falls silent in the middle of a transaction loses it, and with
+it the locks that others wait for. What a user's own code does in a transaction of the store's takes as long as it takes: there
+the server's own settings hold.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from provisioning_core.errors import Conflict, MissingExtra, ProvisioningError
 from provisioning_core.stores.sql._address import passwords_of
@@ -36,6 +40,8 @@ SELECT set_config(name, wanted, false)
 FROM (VALUES ('lock_timeout', %s), ('statement_timeout', %s), ('idle_in_transaction_session_timeout', %s)) AS limits (name, wanted)
 WHERE current_setting(name) = '0'
 """
+_IDLE = 0.5
+"""Seconds after which a connection that lies in the pool is not trusted to be alive."""
 _BROKEN = 3  # libpq's PQTRANS_INERROR
 
 
@@ -119,13 +125,30 @@ class Postgres:
 
 def _new_engine(url: URL, busy_timeout: float) -> Engine:
     arguments = {name: value for name, value in _PATIENCE.items() if name not in url.query}
-    pool: dict[str, Any] = {"pool_size": 10, "max_overflow": 30, "pool_timeout": 10, "pool_pre_ping": True}
+    pool: dict[str, Any] = {"pool_size": 10, "max_overflow": 30, "pool_timeout": 10, "pool_use_lifo": True}
     try:
         engine = create_engine(url, connect_args=arguments, hide_parameters=True, **pool)
     except ImportError as error:
         raise MissingExtra("postgres", "A PostgreSQL store") from error
     event.listen(engine, "connect", lambda connection, _: _set_patience(connection, busy_timeout))
+    event.listen(engine, "checkin", _note_use)
+    event.listen(engine, "checkout", lambda connection, record, _: _check_alive(engine, connection, record))
     return engine
+
+
+def _note_use(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+def _check_alive(engine: Engine, connection: Any, record: ConnectionPoolEntry) -> None:
+    """Ask a connection that was idle; one in steady use is not asked, its next statement tells. The pool then makes a new one."""
+    used_at = record.info.get("used_at")
+    if used_at is None or time.monotonic() - used_at < _IDLE:
+        return
+    try:
+        engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise DisconnectionError from error
 
 
 def _set_patience(connection: Any, busy_timeout: float) -> None:

@@ -11,7 +11,7 @@ from provisioning_core.errors import InvalidInput
 from provisioning_core.model import RunStatus
 from provisioning_core.stores.sql._again import again
 from provisioning_core.stores.sql._database import Database
-from provisioning_core.stores.sql._tables import graphs, runs
+from provisioning_core.stores.sql._tables import graphs, runs, webhook_endpoints, webhook_queues
 
 ENDED = ("SUCCEEDED", "ROLLED_BACK", "CANCELLED")
 _CAN_GO = frozenset({*ENDED, RunStatus.FAILED.value})
@@ -33,7 +33,12 @@ def prune(database: Database, *, before: float, statuses: Collection[str], keep_
 
 
 def _ended(before: float, statuses: Sequence[str], keep_latest: bool) -> Select[tuple[str]]:
-    ended = select(runs.c.id).where(runs.c.status.in_(statuses), runs.c.finished_at < before, runs.c.owner.is_(None))
+    untold = (
+        exists()
+        .where(webhook_queues.c.run_id == runs.c.id, webhook_endpoints.c.id == webhook_queues.c.endpoint, webhook_endpoints.c.enabled)
+        .correlate(runs)
+    )
+    ended = select(runs.c.id).where(runs.c.status.in_(statuses), runs.c.finished_at < before, runs.c.owner.is_(None), ~untold)
     if keep_latest:
         other = runs.alias()
         latest = select(func.max(other.c.number)).where(other.c.subject == runs.c.subject).scalar_subquery()

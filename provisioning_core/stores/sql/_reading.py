@@ -11,7 +11,16 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Executable, RowMapping, select
 
 from provisioning_core.errors import NotFound, ProvisioningError
-from provisioning_core.model import EventRecord, PlanGraph, RequestRecord, RunFilter, RunRecord, RunSnapshot, UnreadableRun
+from provisioning_core.model import (
+    EventRecord,
+    PlanGraph,
+    RequestRecord,
+    RunFilter,
+    RunRecord,
+    RunSnapshot,
+    StepRecord,
+    UnreadableRun,
+)
 from provisioning_core.ports import RunHead, RunPageRecord
 from provisioning_core.stores._cursors import cursor_after, number_in
 from provisioning_core.stores.sql._codec import (
@@ -59,7 +68,7 @@ class Reader:
         asked = {"ids": self._sql.many(ids)}
         found = {run.id: run for run in map(run_record, connection.execute(self._do.runs, asked).mappings())}
         graphs = self._graphs_of(connection, {run.fingerprint for run in found.values()})
-        steps = self._by_run(connection, self._do.steps, asked, step_record)
+        steps = self._steps_by_run(connection, asked)
         resources = self._by_run(connection, self._do.resources, asked, resource_record)
         completions = self._by_run(connection, self._do.completions, asked, completion_record)
         requests = self._by_run(connection, self._do.requests, asked, request_record)
@@ -90,11 +99,18 @@ class Reader:
             epoch = connection.execute(self._do.epoch, {"run_id": run_id}).scalar()
             return UnreadableRun(id=run_id, epoch=int(epoch or 0), problem=f"{type(error).__name__}: {error}")
 
+    def _steps_by_run(self, connection: Connection, asked: Mapping[str, Any]) -> dict[str, list[StepRecord]]:
+        """There may be thousands, so they are read by position."""
+        found: dict[str, list[StepRecord]] = defaultdict(list)
+        for run_id, *row in connection.execute(self._do.steps, asked).all():
+            found[run_id].append(step_record(row))
+        return found
+
     def _by_run(
         self, connection: Connection, statement: Executable, asked: Mapping[str, Any], record: Callable[[RowMapping], _T]
     ) -> dict[str, list[_T]]:
         found: dict[str, list[_T]] = defaultdict(list)
-        for row in connection.execute(statement, asked).mappings():
+        for row in connection.execute(statement, asked).mappings().all():
             found[row["run_id"]].append(record(row))
         return found
 
@@ -118,12 +134,11 @@ class Reader:
         row = connection.execute(self._do.head, {"run_id": run_id}).mappings().first()
         if row is None:
             raise run_not_found(run_id)
-        return RunHead(
-            status=row["status"],
-            version=row["version"],
-            has_requests=bool(row["has_requests"]),
-            is_set_aside=bool(row["is_set_aside"]),
-        )
+        return _head(row)
+
+    def heads(self, connection: Connection, ids: Collection[str]) -> dict[str, RunHead]:
+        rows = connection.execute(self._do.heads, {"ids": self._sql.many(ids)}).mappings()
+        return {row["id"]: _head(row) for row in rows}
 
     def latest(self, connection: Connection, subject: str) -> RunRecord | None:
         return self._one_run(connection, self._do.latest, {"subject": subject})
@@ -173,6 +188,16 @@ def _record_or_problem(row: RowMapping) -> RunRecord | UnreadableRun:
         return run_record(row)
     except _DAMAGE as error:
         return UnreadableRun(id=row["id"], epoch=row["epoch"], problem=f"{type(error).__name__}: {error}")
+
+
+def _head(row: RowMapping) -> RunHead:
+    return RunHead(
+        status=row["status"],
+        version=row["version"],
+        seq=row["seq"],
+        has_requests=bool(row["has_requests"]),
+        is_set_aside=bool(row["is_set_aside"]),
+    )
 
 
 def run_not_found(run_id: str) -> NotFound:

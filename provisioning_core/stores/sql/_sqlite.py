@@ -23,6 +23,7 @@ from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
 from provisioning_core.errors import ProvisioningError, StoreUnavailable
 from provisioning_core.stores.sql._address import is_memory
 from provisioning_core.stores.sql._dialects import SqliteDialect
+from provisioning_core.stores.sql._driver import driver_of
 from provisioning_core.stores.sql._errors import Translator, let_go
 
 _AGAIN = 0.02
@@ -72,6 +73,7 @@ class Sqlite(ABC):
         self._turn = _OneAtATime(busy_timeout)
         self._connecting = threading.Lock()
         self._writing: Connection | None = None
+        self._kept: Connection | None = None
 
     @property
     def is_durable(self) -> bool:
@@ -81,18 +83,39 @@ class Sqlite(ABC):
     def write(self, *, is_users: bool = False) -> Iterator[Connection]:  # noqa: ARG002  there are no limits to lift
         """A transaction: committed at the end, rolled back when the block raises."""
         with self._turn.held():
-            with self.translated():
-                connection = self._writer().connect()
+            connection = self._begun()
+            self._writing = connection
             try:
-                with self.translated():
-                    connection.exec_driver_sql("BEGIN IMMEDIATE")
-                self._writing = connection
                 yield connection
                 with self.translated(commits=True):
                     connection.commit()
+            except BaseException:
+                self._kept = None
+                let_go(connection)
+                raise
             finally:
                 self._writing = None
-                let_go(connection)
+
+    def _begun(self) -> Connection:
+        """The one connection that writes, in a transaction. It is kept from one to the next, unless something went wrong."""
+        with self.translated():
+            if self._kept is None or self._kept.closed:
+                self._kept = self._writer().connect()
+            try:
+                with driver_of(self._kept) as driver:
+                    driver.execute("BEGIN IMMEDIATE")
+                self._kept.begin()
+            except BaseException:
+                let_go(self._kept)
+                self._kept = None
+                raise
+            return self._kept
+
+    def _let_writer_go(self) -> None:
+        with self._turn.held():
+            if self._kept is not None:
+                let_go(self._kept)
+                self._kept = None
 
     @abstractmethod
     def read(self) -> AbstractContextManager[Connection]:
@@ -140,6 +163,7 @@ class SqliteFile(Sqlite):
         return self._connected()[0]
 
     def close(self) -> None:
+        self._let_writer_go()
         with self._connecting:
             engines, self._engines = self._engines, None
         for engine in engines or ():
@@ -207,6 +231,7 @@ class SqliteMemory(Sqlite):
             return self._engine
 
     def close(self) -> None:
+        self._let_writer_go()
         with self._connecting:
             engine, self._engine = self._engine, None
         if engine is not None:

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, bindparam, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, Update, bindparam, case, delete, exists, func, insert, or_, select, update
 
+from provisioning_core.stores.sql._codec import EVENT_NAMES, STEP_NAMES
 from provisioning_core.stores.sql._dialects import SqlDialect
+from provisioning_core.stores.sql._driver import Prepared
 from provisioning_core.stores.sql._tables import completions, durations, engines, events, graphs, requests, resources, runs, steps
 
 _OLD_MEAN = 0.8
+COUNTERS = ("takeovers", "version", "seq", "token", "progress")
+"""Columns of a run that change with every commit."""
+GUARD = {"b_id": runs.c.id, "b_epoch": runs.c.epoch, "b_owner": runs.c.owner, "b_below": runs.c.version}
+"""What guards a run's row."""
+_COUNTED = {name: runs.c[name] for name in COUNTERS} | GUARD
+_FIXED = ("number", "id", "plan", "subject", "created_at", "epoch")
+_CHANGING = tuple(column.name for column in runs.c if column.name not in _FIXED)
 
 
 class WriteStatements:
@@ -30,13 +39,14 @@ class WriteStatements:
         )
         self.insert_graph = sql.insert(graphs).on_conflict_do_nothing()
         self.insert_run = sql.insert(runs).on_conflict_do_nothing().returning(runs.c.id)
-        self.update_run = update(runs).where(runs.c.id == bindparam("b_id"))
-        self.upsert_step = upsert(sql, steps, ("run_id", "name"))
+        self.update_run = Prepared(_guarded(_CHANGING), sql.positional)
+        self.count_runs = sql.update_rows(_is_mine, _COUNTED, COUNTERS)
+        self.upsert_steps = sql.insert_rows(steps, STEP_NAMES, key=("run_id", "name"))
         self.remove_step = delete(steps).where(steps.c.run_id == bindparam("b_run_id"), steps.c.name == bindparam("b_name"))
-        self.insert_event = insert(events)
+        self.insert_events = sql.insert_rows(events, EVENT_NAMES)
         self.forget_resource = delete(resources).where(*same(resources, ("run_id", "step", "kind", "id")))
         self.insert_resource = insert(resources)
-        self.upsert_completion = upsert(sql, completions, ("run_id", "step"))
+        self.upsert_completion = sql.upsert(sql.insert(completions), completions, ("run_id", "step"))
         self.completed = select(completions.c.token).where(*same(completions, ("run_id", "step")))
         self.settle = delete(completions).where(*same(completions, ("run_id", "step")))
         self.requests_done = delete(requests).where(sql.among(requests.c.id, "ids"))
@@ -56,6 +66,21 @@ class WriteStatements:
         self.add_duration = sql.insert(durations).on_conflict_do_update(index_elements=["plan", "step"], set_={"seconds": mean})
 
 
+def _guarded(names: Iterable[str]) -> Update:
+    """Write these columns of a run that is still the writer's, and not beyond ``b_below`` yet."""
+    given = {name: bindparam(name, type_=column.type) for name, column in GUARD.items()}
+    return update(runs).where(*_is_mine(given)).values({name: bindparam(name) for name in names})
+
+
+def _is_mine(given: Any) -> list[ColumnElement[bool]]:
+    return [
+        runs.c.id == given["b_id"],
+        runs.c.epoch == given["b_epoch"],
+        runs.c.owner.is_not_distinct_from(given["b_owner"]),
+        runs.c.version < given["b_below"],
+    ]
+
+
 class LeaseStatements:
     """For engines and what they own. An engine's row tells by the database's clock whether it lives."""
 
@@ -73,10 +98,10 @@ class LeaseStatements:
         self.bury = delete(engines).where(sql.among(engines.c.id, "ids"), engines.c.expires_at <= sql.now)
         self.let_go = update(runs).where(runs.c.owner == bindparam("b_id")).values(owner=None)
         self.engines = select(engines, (sql.now - engines.c.expires_at).label("overdue")).order_by(engines.c.id)
-        is_free = _is_free(sql)
+        free = is_free(sql)
         self.claimable = (
             select(runs.c.id)
-            .where(runs.c.runnable_at <= bindparam("now"), sql.among(runs.c.plan, "plans"), is_free)
+            .where(runs.c.runnable_at <= bindparam("now"), sql.among(runs.c.plan, "plans"), free)
             .order_by(runs.c.runnable_at, runs.c.number)
             .limit(bindparam("most"))
         )
@@ -87,7 +112,7 @@ class LeaseStatements:
         # Asked again whether it is free: what a row was locked by may have been an engine that the first look could not know of yet.
         self.take = (
             update(runs)
-            .where(sql.among(runs.c.id, "ids"), or_(runs.c.owner == bindparam("engine"), is_free))
+            .where(sql.among(runs.c.id, "ids"), or_(runs.c.owner == bindparam("engine"), free))
             .values(owner=bindparam("engine"), epoch=runs.c.epoch + 1, takeovers=runs.c.takeovers + case((is_takeover, 1), else_=0))
             .returning(runs.c.id)
         )
@@ -100,7 +125,7 @@ class ReadStatements:
         self.runs = select(runs).where(sql.among(runs.c.id, "ids"))
         self.epoch = select(runs.c.epoch).where(runs.c.id == bindparam("run_id"))
         self.graphs = select(graphs).where(sql.among(graphs.c.fingerprint, "fingerprints"))
-        self.steps = select(steps).where(sql.among(steps.c.run_id, "ids"))
+        self.steps = select(*(steps.c[name] for name in STEP_NAMES)).where(sql.among(steps.c.run_id, "ids"))
         self.resources = select(resources).where(sql.among(resources.c.run_id, "ids")).order_by(resources.c.number)
         self.completions = select(completions).where(sql.among(completions.c.run_id, "ids"))
         self.requests = select(requests).where(sql.among(requests.c.run_id, "ids")).order_by(requests.c.at, requests.c.number)
@@ -112,9 +137,16 @@ class ReadStatements:
         )
         has_requests = exists().where(requests.c.run_id == runs.c.id)
         is_set_aside = runs.c.attention.is_not(None)
-        self.head = select(
-            runs.c.status, runs.c.version, has_requests.label("has_requests"), is_set_aside.label("is_set_aside")
-        ).where(runs.c.id == bindparam("run_id"))
+        heads = select(
+            runs.c.id,
+            runs.c.status,
+            runs.c.version,
+            runs.c.seq,
+            has_requests.label("has_requests"),
+            is_set_aside.label("is_set_aside"),
+        )
+        self.head = heads.where(runs.c.id == bindparam("run_id"))
+        self.heads = heads.where(sql.among(runs.c.id, "ids"))
         self.latest = select(runs).where(runs.c.subject == bindparam("subject")).order_by(runs.c.number.desc()).limit(1)
         self.by_key = select(runs).where(runs.c.subject == bindparam("subject"), runs.c.idempotency_key == bindparam("key"))
         self.counts = select(runs.c.status, func.count()).group_by(runs.c.status)
@@ -127,7 +159,7 @@ class ReadStatements:
         self.durations = select(durations.c.step, durations.c.seconds).where(durations.c.plan == bindparam("plan"))
 
 
-def _is_free(sql: SqlDialect) -> ColumnElement[bool]:
+def is_free(sql: SqlDialect) -> ColumnElement[bool]:
     """A run without a living owner."""
     lives = exists().where(engines.c.id == runs.c.owner, engines.c.expires_at > sql.now)
     return or_(runs.c.owner.is_(None), sql.among(runs.c.owner, "dead"), ~lives)
@@ -136,10 +168,3 @@ def _is_free(sql: SqlDialect) -> ColumnElement[bool]:
 def same(table: Table, names: Iterable[str]) -> list[ColumnElement[bool]]:
     """The row with this key; each part is handed in as ``b_`` and the column's name."""
     return [table.c[name] == bindparam(f"b_{name}") for name in names]
-
-
-def upsert(sql: SqlDialect, table: Table, key: tuple[str, ...]) -> Any:
-    """Insert a row, or overwrite the one with this key."""
-    statement = sql.insert(table)
-    changed = {column.name: statement.excluded[column.name] for column in table.c if column.name not in key}
-    return statement.on_conflict_do_update(index_elements=list(key), set_=changed)

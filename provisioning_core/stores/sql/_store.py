@@ -24,18 +24,22 @@ from provisioning_core.model import (
     RunFilter,
     RunRecord,
     RunSnapshot,
+    Standing,
     StatusChange,
+    StoreFacts,
     UnreadableRun,
 )
 from provisioning_core.ports import NewRun, RunChange, RunHead, RunPageRecord, StatusHook
-from provisioning_core.stores.sql import _pruning, _schema
+from provisioning_core.stores.sql import _examining, _pruning, _schema
 from provisioning_core.stores.sql._again import again
 from provisioning_core.stores.sql._attempt import SqlAttempt, sql_attempt
 from provisioning_core.stores.sql._callers import connection_of, on_callers
 from provisioning_core.stores.sql._database import database_at
 from provisioning_core.stores.sql._leasing import Leasing
+from provisioning_core.stores.sql._outbox import SqlOutbox
 from provisioning_core.stores.sql._reading import Reader, run_not_found, undamaged
-from provisioning_core.stores.sql._writing import Guarded, Writer
+from provisioning_core.stores.sql._standing import StandingReader
+from provisioning_core.stores.sql._writing import Guarded, Outdated, Writer
 
 _T = TypeVar("_T")
 
@@ -60,6 +64,8 @@ class SqlStore:
         self._writer = Writer(self._database.sql)
         self._reader = Reader(self._database.sql)
         self._leasing = Leasing(self._database.sql)
+        self.outbox = SqlOutbox(self._database)
+        self._standing = StandingReader(self._database.sql)
 
     def __repr__(self) -> str:
         return f"SqlStore({self._database.url.render_as_string(hide_password=True)!r})"
@@ -86,6 +92,10 @@ class SqlStore:
         with self._database.write(is_users=True) as connection:
             yield connection
 
+    def facts(self) -> StoreFacts:
+        """How the database is set up and answers, for ``provision doctor``. Changes nothing. Raises StoreUnavailable."""
+        return _examining.examine(self._database)
+
     # the schema, for operators
 
     def schema_status(self) -> tuple[str | None, str]:
@@ -109,8 +119,8 @@ class SqlStore:
     def prune(self, *, before: float, statuses: Collection[str] = _pruning.ENDED, keep_latest: bool = True) -> int:
         """Delete runs that ended before this time (seconds since the epoch), with all that belongs to them; how many they were.
 
-        A subject's latest run stays, unless ``keep_latest`` is False: with it goes what a deprovisioning would have to know. Raises
-        InvalidInput for a status in which a run may go on.
+        A subject's latest run stays, unless ``keep_latest`` is False: with it goes what a deprovisioning would have to know. One
+        that a webhook has still to be told of stays, too. Raises InvalidInput for a status in which a run may go on.
         """
         return _pruning.prune(self._database, before=before, statuses=statuses, keep_latest=keep_latest)
 
@@ -170,6 +180,8 @@ class SqlStore:
         with self._database.write() as own:
             with self._translated():
                 created = self._writer.create(own, new)
+                if created:
+                    self.outbox.note(own, [(new.run, new.events)])
             if created:
                 _tell(hook, _created(new), own)
             return created
@@ -181,6 +193,8 @@ class SqlStore:
         with savepoint:
             with on_callers(self._database):
                 created = self._writer.create(connection, new)
+                if created:
+                    self.outbox.note(connection, [(new.run, new.events)], is_callers=True)
             if created:
                 _tell(hook, _created(new), connection)
         return created
@@ -191,22 +205,44 @@ class SqlStore:
             fresh = again(lambda: self._commit(changes, hook))
         except _Refused as refused:
             raise self._conflict(refused.why, changes) from refused.why
-        return frozenset(change.run.id for change in changes) - {each.change.run.id for each in fresh}
+        return frozenset(change.run.id for change in changes) - {change.run.id for change in fresh}
 
-    def _commit(self, changes: Sequence[RunChange], hook: StatusHook | None) -> list[Guarded]:
+    def _commit(self, changes: Sequence[RunChange], hook: StatusHook | None) -> Sequence[RunChange]:
+        try:
+            return self._commit_in_good_faith(changes, hook)
+        except (Outdated, _Refused):  # refused, perhaps, because it had been written before
+            return self._commit_with_care(changes, hook)
+
+    def _commit_in_good_faith(self, changes: Sequence[RunChange], hook: StatusHook | None) -> Sequence[RunChange]:
+        with self._database.write() as connection:
+            with self._refusing():
+                self._writer.write_in_good_faith(connection, changes)
+                self.outbox.note(connection, ((change.run, change.events) for change in changes))
+            for change in changes:
+                _tell(hook, change.status_change, connection)
+        return changes
+
+    def _commit_with_care(self, changes: Sequence[RunChange], hook: StatusHook | None) -> Sequence[RunChange]:
         with self._database.write() as connection:
             fresh = self._write_changes(connection, changes)
             for each in fresh:
                 if each.changes_status:
                     _tell(hook, each.change.status_change, connection)
-        return fresh
+        return [each.change for each in fresh]
 
     def _write_changes(self, connection: Connection, changes: Sequence[RunChange]) -> list[Guarded]:
+        with self._refusing():
+            fresh = self._writer.guard(connection, changes)
+            self._writer.write(connection, fresh)
+            self.outbox.note(connection, ((each.change.run, _new_events(each)) for each in fresh))
+            return fresh
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Tells what the data's rules refuse from what a hook raises."""
         try:
             with self._translated():
-                fresh = self._writer.guard(connection, changes)
-                self._writer.write(connection, fresh)
-                return fresh
+                yield
         except Conflict as error:
             raise _Refused(error) from error
 
@@ -260,6 +296,10 @@ class SqlStore:
         """Raises NotFound."""
         return self._read(lambda connection: self._reader.head(connection, run_id))
 
+    def heads(self, run_ids: Collection[str]) -> Mapping[str, RunHead]:
+        """Those of these runs that exist."""
+        return self._read(lambda connection: self._reader.heads(connection, run_ids)) if run_ids else {}
+
     def latest(self, subject: str, *, connection: Any = None) -> RunRecord | None:
         """The subject's newest run."""
         return self._read(lambda own: self._reader.latest(own, subject), connection)
@@ -275,6 +315,10 @@ class SqlStore:
     def counts(self) -> Mapping[str, int]:
         """How many runs there are of each status that occurs."""
         return self._read(self._reader.counts)
+
+    def standing(self, now: float) -> Standing:
+        """How all runs stand. Whether their owners live is told by the database's clock."""
+        return self._read(lambda connection: self._standing.read(connection, now))
 
     def events(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[EventRecord]:
         """In order, from number ``after + 1`` on."""
@@ -320,6 +364,10 @@ class _Refused(Exception):
 def _created(new: NewRun) -> StatusChange:
     run = new.run
     return StatusChange(run_id=run.id, subject=run.subject, plan=run.plan, old=None, new=run.status, at=run.created_at)
+
+
+def _new_events(each: Guarded) -> list[EventRecord]:
+    return [event for event in each.change.events if event.seq > each.known_seq]
 
 
 def _tell(hook: StatusHook | None, change: StatusChange | None, connection: Connection) -> None:

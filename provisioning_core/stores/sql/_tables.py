@@ -41,6 +41,7 @@ _OCCUPIES = text("status IN ({})".format(", ".join(f"'{status.value}'" for statu
 _HAS_KEY = text("idempotency_key IS NOT NULL")
 _HAS_OWNER = text("owner IS NOT NULL")
 _IS_RUNNABLE = text("runnable_at IS NOT NULL")
+_IS_SET_ASIDE = text("attention IS NOT NULL")
 
 
 def _run_id() -> Column[str]:
@@ -82,6 +83,7 @@ runs = Table(
     Column("forced", Boolean, nullable=False),
     Column("attention", Text),
     Column("weights", Text),
+    Column("trace", Text),
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("finished_at", Double),
@@ -92,6 +94,7 @@ runs = Table(
         "provisioning_runs_idempotency", "subject", "idempotency_key", unique=True, sqlite_where=_HAS_KEY, postgresql_where=_HAS_KEY
     ),
     Index("provisioning_runs_runnable", "runnable_at", "number", sqlite_where=_IS_RUNNABLE, postgresql_where=_IS_RUNNABLE),
+    Index("provisioning_runs_set_aside", "number", sqlite_where=_IS_SET_ASIDE, postgresql_where=_IS_SET_ASIDE),
     Index("provisioning_runs_owned", "owner", sqlite_where=_HAS_OWNER, postgresql_where=_HAS_OWNER),
     Index("provisioning_runs_by_subject", "subject", "number"),
     Index("provisioning_runs_by_status", "status", "number"),
@@ -202,6 +205,68 @@ durations = Table(
     Column("step", Text, nullable=False),
     Column("seconds", Double, nullable=False),
     PrimaryKeyConstraint("plan", "step"),
+)
+
+webhook_endpoints = Table(
+    "provisioning_webhook_endpoints",
+    METADATA,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("events", Text, nullable=False),
+    Column("plans", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("old_secret", Text),
+    Column("old_secret_until", Double, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("disabled_why", Text, nullable=False),
+    Column("paused_until", Double, nullable=False),
+    Column("give_ups", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("id"),
+)
+
+# No foreign key to the endpoint: a commit that still goes by one that was just removed must not fail over it.
+webhook_queues = Table(
+    "provisioning_webhook_queues",
+    METADATA,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("endpoint", Text, nullable=False),
+    _run_id(),
+    Column("lane", Text, nullable=False),
+    Column("after_seq", Integer, nullable=False),
+    Column("until_seq", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("missing_only", Boolean, nullable=False),
+    Column("claim", Text),
+    Column("due_at", Double, nullable=False),
+    UniqueConstraint("endpoint", "run_id", "lane"),
+    Index("provisioning_webhook_queues_due", "endpoint", "due_at", "number"),
+    Index("provisioning_webhook_queues_by_run", "run_id"),
+)
+
+# What was tried outlives the run that it was about.
+webhook_log = Table(
+    "provisioning_webhook_log",
+    METADATA,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("message_id", Text, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("run_id", Text),
+    Column("seq", Integer, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("took", Double, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("status", Integer),
+    Column("error", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("next_at", Double),
+    Index("provisioning_webhook_log_by_endpoint", "endpoint", "number"),
+    Index("provisioning_webhook_log_by_event", "endpoint", "run_id", "seq"),
+    Index("provisioning_webhook_log_by_time", "at"),
 )
 
 schema = Table("provisioning_schema", METADATA, Column("version", Integer, primary_key=True, autoincrement=False))

@@ -1,10 +1,12 @@
 """Writing runs: creating them, and committing what changed of many at once.
 
-Theory of operation. A commit first locks the rows of all its runs, in one order, and leaves out whole those whose epoch or owner is
-not the change's. The rest is one ``executemany`` for each table. The database checks at each row that no ROLLED_BACK run has an
-effect, so a run that becomes ROLLED_BACK is written behind its steps, all others before theirs; and that a subject has one run that
-occupies it, so runs that leave their subject come first. A commit whose outcome was unknown may come again; the run's version tells,
-and what had been written is not written twice.
+Theory of operation. A commit is one ``executemany`` for each table, run by the driver itself. It is written in good faith first:
+each run's UPDATE asks that epoch and owner are still the change's and that its version is new, and if a run is not met the whole is
+taken back. Then it is done again with care: the rows of all runs are locked, in one order, and changes whose epoch or owner is
+another's are left out whole. The database checks at each row that no ROLLED_BACK run has an effect, so a run that becomes ROLLED_BACK
+is written behind its steps, all others before theirs; and that a subject has one run that occupies it, so runs that leave their
+subject come first. A commit whose outcome was unknown may come again; the run's version tells, and what had been written is not
+written twice.
 """
 
 from __future__ import annotations
@@ -15,22 +17,37 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, RowMapping
 
-from provisioning_core.model import OCCUPYING, Completion, ErrorInfo, PlanGraph, RequestRecord, ResourceRecord, RunRecord, RunStatus
+from provisioning_core.model import (
+    OCCUPYING,
+    Completion,
+    ErrorInfo,
+    EventRecord,
+    PlanGraph,
+    RequestRecord,
+    ResourceRecord,
+    RunRecord,
+    RunStatus,
+)
 from provisioning_core.ports import NewRun, RunChange
 from provisioning_core.stores.sql._codec import (
     Row,
     completion_row,
     error_text,
-    event_row,
+    event_values,
     request_row,
     resource_row,
     run_row,
-    step_row,
+    step_values,
 )
 from provisioning_core.stores.sql._dialects import SqlDialect
-from provisioning_core.stores.sql._statements import WriteStatements
+from provisioning_core.stores.sql._driver import Batch, Values, driver_of
+from provisioning_core.stores.sql._statements import GUARD, WriteStatements
 
-_FIXED = ("id", "plan", "subject", "created_at")
+_ANY_VERSION = 2**31 - 1
+
+
+class Outdated(Exception):
+    """What was written in good faith met a run that is another's by now, or was written before: to be taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +86,9 @@ class Writer:
         self._keep_graph(connection, new.run.fingerprint, new.graph)
         if connection.execute(self._do.insert_run, run_row(new.run)).first() is None:
             return False
-        _many(connection, self._do.upsert_step, [step_row(new.run.id, step) for step in new.steps])
-        _many(connection, self._do.insert_event, [event_row(event) for event in new.events])
+        with driver_of(connection, at_once=True) as driver:
+            _run(driver, self._do.upsert_steps, [step_values(new.run.id, step) for step in new.steps])
+            _run(driver, self._do.insert_events, [event_values(event) for event in new.events])
         return True
 
     def guard(self, connection: Connection, changes: Sequence[RunChange]) -> list[Guarded]:
@@ -79,18 +97,38 @@ class Writer:
         stored = {row["id"]: row for row in connection.execute(self._do.guard, {"ids": ids}).mappings()}
         return [Guarded(change, stored[change.run.id]) for change in changes if _is_fresh(change.run, stored.get(change.run.id))]
 
+    def write_in_good_faith(self, connection: Connection, changes: Sequence[RunChange]) -> None:
+        """Write all changes, if all may be written. Raises Outdated, and the transaction must be taken back then."""
+        updates = self._write(connection, changes, [event for change in changes for event in change.events])
+        if sum(cursor.rowcount for cursor in updates) != len(changes):
+            raise Outdated
+
     def write(self, connection: Connection, guarded: Sequence[Guarded]) -> None:
-        changes = [each.change for each in guarded]
+        """Write what :meth:`guard` let through."""
+        events = [event for each in guarded for event in each.change.events if event.seq > each.known_seq]
+        self._write(connection, [each.change for each in guarded], events, below=_ANY_VERSION)
+
+    def _write(
+        self, connection: Connection, changes: Sequence[RunChange], events: Sequence[EventRecord], *, below: int | None = None
+    ) -> list[Any]:
+        """Gives the cursors of the runs' updates; their row counts are there when this has returned."""
         for change in changes:
             if change.graph is not None:
                 self._keep_graph(connection, change.graph.fingerprint, change.graph)
-        latest = self._latest_requests(connection, changes)
+        removed = [{"b_run_id": change.run.id, "b_name": name} for change in changes for name in change.removed_steps]
+        _many(connection, self._do.remove_step, removed)
+        rows = self._run_rows(changes, below)
         undone = [change for change in changes if change.run.status is RunStatus.ROLLED_BACK]
-        others = [change for change in changes if change.run.status is not RunStatus.ROLLED_BACK]
-        self._write_steps(connection, undone)
-        self._update_runs(connection, [*undone, *sorted(others, key=_occupies)], latest)
-        self._write_steps(connection, others)
-        self._write_history(connection, guarded)
+        others = [change for change in changes if change.run.status is not RunStatus.ROLLED_BACK] if undone else changes
+        do = self._do
+        with driver_of(connection, at_once=True) as driver:
+            self._write_steps(driver, undone)
+            updates = [_run(driver, do.update_run, rows.whole), _run(driver, do.count_runs, rows.counters)]
+            self._write_steps(driver, others)
+            _run(driver, do.insert_events, [event_values(event) for event in events])
+        self._write_rest(connection, changes)
+        self._keep_verbs(connection, [change for change in changes if not change.only_counters])
+        return [cursor for cursor in updates if cursor is not None]
 
     def shelve(self, connection: Connection, run_id: str, epoch: int, why: ErrorInfo) -> None:
         connection.execute(self._do.shelve, {"b_id": run_id, "b_epoch": epoch, "b_why": error_text(why)})
@@ -143,18 +181,25 @@ class Writer:
                 found[run_id] = max(at, found.get(run_id, at))
         return found
 
-    def _update_runs(self, connection: Connection, changes: Sequence[RunChange], latest: Mapping[str, float]) -> None:
-        _many(connection, self._do.update_run, [_update_of(change, latest.get(change.run.id)) for change in changes])
+    def _run_rows(self, changes: Sequence[RunChange], below: int | None) -> _RunRows:
+        """In one order, so that two commits at once don't wait for each other."""
+        ordered = sorted(changes, key=_turn)
+        return _RunRows(
+            whole=[self._do.update_run.values(_update_of(change, below)) for change in ordered if not change.only_counters],
+            counters=[_counters_of(change.run, below) for change in ordered if change.only_counters],
+        )
 
-    def _write_steps(self, connection: Connection, changes: Sequence[RunChange]) -> None:
-        removed = [{"b_run_id": change.run.id, "b_name": name} for change in changes for name in change.removed_steps]
-        _many(connection, self._do.remove_step, removed)
-        _many(connection, self._do.upsert_step, [step_row(change.run.id, step) for change in changes for step in change.steps])
+    def _keep_verbs(self, connection: Connection, changes: Sequence[RunChange]) -> None:
+        """No run sleeps beyond a verb that waits for it. Asked when its row is ours: nobody can record another one meanwhile."""
+        if changes:
+            for run_id, at in self._latest_requests(connection, changes).items():
+                connection.execute(self._do.hasten, {"b_id": run_id, "b_at": at})
 
-    def _write_history(self, connection: Connection, guarded: Sequence[Guarded]) -> None:
-        events = [event_row(event) for each in guarded for event in each.change.events if event.seq > each.known_seq]
-        _many(connection, self._do.insert_event, events)
-        changes = [each.change for each in guarded]
+    def _write_steps(self, driver: Any, changes: Sequence[RunChange]) -> None:
+        _run(driver, self._do.upsert_steps, [step_values(change.run.id, step) for change in changes for step in change.steps])
+
+    def _write_rest(self, connection: Connection, changes: Sequence[RunChange]) -> None:
+        """What few commits have."""
         self.add_resources(connection, ((change.run.id, entry) for change in changes for entry in change.resources))
         settled = [{"b_run_id": change.run.id, "b_step": step} for change in changes for step in change.settled]
         _many(connection, self._do.settle, settled)
@@ -163,8 +208,21 @@ class Writer:
             connection.execute(self._do.requests_done, {"ids": self._sql.many(done)})
 
 
-def _occupies(change: RunChange) -> bool:
-    return change.run.status in OCCUPYING
+@dataclass(frozen=True, slots=True)
+class _RunRows:
+    """Rows of runs to be updated: whole ones, and those of which only the counters have moved."""
+
+    whole: list[Values]
+    counters: list[Values]
+
+
+def _turn(change: RunChange) -> tuple[bool, str]:
+    """Runs that leave their subject come before those that occupy one."""
+    return change.run.status in OCCUPYING, change.run.id
+
+
+def _run(driver: Any, statement: Batch, rows: list[Values]) -> Any:
+    return statement.run(driver, rows) if rows else None
 
 
 def _many(connection: Connection, statement: Executable, rows: Sequence[Row]) -> None:
@@ -176,16 +234,19 @@ def _is_fresh(run: RunRecord, stored: RowMapping | None) -> bool:
     return stored is not None and (stored["epoch"], stored["owner"]) == (run.epoch, run.owner)
 
 
-def _update_of(change: RunChange, latest_request: float | None) -> Row:
-    row = run_row(change.run)
-    row["b_id"] = change.run.id
-    for name in _FIXED:
-        del row[name]
+def _update_of(change: RunChange, below: int | None) -> Row:
+    row = run_row(change.run) | dict(zip(GUARD, _guard_of(change.run, below), strict=True))
     if change.release:
         row["owner"] = None
-    if latest_request is not None:
-        row["runnable_at"] = latest_request if row["runnable_at"] is None else min(row["runnable_at"], latest_request)
     return row
+
+
+def _guard_of(run: RunRecord, below: int | None) -> Values:
+    return (run.id, run.epoch, run.owner, run.version if below is None else below)
+
+
+def _counters_of(run: RunRecord, below: int | None) -> Values:
+    return (run.takeovers, run.version, run.seq, run.token, run.progress, *_guard_of(run, below))
 
 
 def _newest_last(entries: Iterable[tuple[str, ResourceRecord]]) -> list[dict[str, Any]]:

@@ -122,6 +122,38 @@ class CommittingCases:
             assert (snapshot.run, events) == (change.run, list(change.events))
             assert snapshot.steps == {step.name: step for step in change.steps}
 
+    def test_counters_alone_can_be_written(self, store: Store) -> None:
+        run = owned(store, a_full_run())
+        counted = {"version": run.version + 1, "token": run.token + 1, "progress": 0.75, "takeovers": 0}
+        change = a_change(run, run_fields=counted, events=2, steps=(a_step("bucket"),), only_counters=True)
+        assert store.commit([change]) == frozenset()
+        snapshot = store.load(run.id)
+        assert (snapshot.run, snapshot.steps["bucket"]) == (change.run, a_step("bucket"))
+        assert store.events(run.id)[-2:] == list(change.events)
+
+    def test_counters_leave_a_run_as_runnable_as_a_verb_made_it(self, store: Store) -> None:
+        run = owned(store, a_run(runnable_at=NOW + 9))
+        store.request(a_request(at=NOW + 1))
+        change = a_change(run, run_fields={"token": 5}, only_counters=True)
+        store.commit([change])
+        assert store.load(run.id).run == replace(change.run, runnable_at=NOW + 1)
+
+    def test_counters_of_a_run_that_is_anothers_are_not_written(self, store: Store) -> None:
+        mine, lost = owned(store), owned(store, a_run("run-2", "globex"))
+        stale = replace(lost, epoch=lost.epoch - 1)
+        changes = [a_change(run, run_fields={"token": 5}, events=1, only_counters=True) for run in (mine, stale)]
+        assert store.commit(changes) == frozenset({"run-2"})
+        assert (store.load(mine.id).run.token, store.load(lost.id).run) == (5, lost)
+        assert store.events(lost.id) == []
+
+    def test_counters_that_were_written_before_are_not_written_again(self, store: Store) -> None:
+        run = owned(store)
+        change = a_change(run, run_fields={"token": 5}, events=2, only_counters=True)
+        store.commit([change])
+        before = everything_of(store, run.id)
+        assert store.commit([change]) == frozenset()
+        assert everything_of(store, run.id) == before
+
     def test_a_commit_of_nothing_does_nothing(self, store: Store) -> None:
         assert store.commit([]) == frozenset()
 

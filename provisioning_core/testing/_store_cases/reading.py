@@ -8,7 +8,7 @@ import base64
 import pytest
 
 from provisioning_core.errors import InvalidInput, NotFound
-from provisioning_core.model import RunFilter, RunStatus
+from provisioning_core.model import RunFilter, RunStatus, Standing
 from provisioning_core.ports import Store
 from provisioning_core.testing._store_cases.records import (
     EVERYTHING,
@@ -17,6 +17,7 @@ from provisioning_core.testing._store_cases.records import (
     a_change,
     a_request,
     a_run,
+    an_engine,
     created,
     events_from,
     owned,
@@ -44,6 +45,16 @@ class ReadingCases:
         assert (store.head(run.id).has_requests, store.head(run.id).is_resting) == (True, False)
         store.commit([a_change(run, requests_done=("request-1",))])
         assert (store.head(run.id).has_requests, store.head(run.id).version) == (False, 8)
+
+    def test_the_heads_of_many_runs_are_read_at_once(self, store: Store) -> None:
+        created(
+            store, a_run("first", seq=3), a_run("second", "globex", status=RunStatus.FAILED, version=7), a_run("third", "initech")
+        )
+        store.request(a_request(run_id="second"))
+        heads = store.heads(["second", "unknown", "first"])
+        assert heads == {run_id: store.head(run_id) for run_id in ("first", "second")}
+        assert (heads["first"].seq, heads["second"].has_requests) == (3, True)
+        assert store.heads([]) == {}
 
     def test_the_head_tells_whether_a_run_was_set_aside(self, store: Store) -> None:
         run = owned(store)
@@ -83,6 +94,22 @@ class ReadingCases:
         statuses = [RunStatus.RUNNING, RunStatus.SUCCEEDED, RunStatus.RUNNING, RunStatus.WAITING]
         created(store, *(a_run(f"{number}", f"{number}", status=status) for number, status in enumerate(statuses)))
         assert dict(store.counts()) == {"RUNNING": 2, "SUCCEEDED": 1, "WAITING": 1}
+
+    def test_the_standing_counts_what_was_set_aside_and_what_nobody_works_on(self, store: Store) -> None:
+        assert store.standing(NOW) == Standing()
+        store.register(an_engine("one"), 60.0)
+        created(
+            store,
+            a_run("idle", "a", runnable_at=NOW - 30),
+            a_run("idler", "b", runnable_at=NOW - 50),
+            a_run("orphan", "c", runnable_at=NOW - 40, owner="nobody-knows"),
+            a_run("owned", "d", runnable_at=NOW - 90, owner="one"),
+            a_run("later", "e", runnable_at=NOW + 1, status=RunStatus.WAITING),
+            a_run("aside", "f", runnable_at=None, attention=FAILURE),
+            a_run("done", "g", runnable_at=None, status=RunStatus.SUCCEEDED),
+        )
+        counts = {"RUNNING": 5, "WAITING": 1, "SUCCEEDED": 1}
+        assert store.standing(NOW) == Standing(counts=counts, set_aside=1, unclaimed=3, unclaimed_for=50.0)
 
     def test_durations_are_weighted_means(self, store: Store) -> None:
         assert dict(store.durations("tenant")) == {}

@@ -106,6 +106,7 @@ def a_full_run(run_id: str = "full", subject: str = "Ärger & Söhne 🙂") -> R
         epoch=3,
         owner=None,
         takeovers=2,
+        trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         version=17,
         seq=2,
         token=9,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,12 +12,11 @@ import click
 from provisioning_cli._face import Face, FaceCommand, FaceGroup, json_option, pass_face
 from provisioning_cli._output import can_ask, print_json, print_lines, tell
 from provisioning_cli._text import moment, several
+from provisioning_cli._when import moment_of
 from provisioning_core import SchemaMismatch
 
 if TYPE_CHECKING:
     from provisioning_core.stores import SqlStore
-
-_AGE = re.compile(r"(\d+(?:\.\d+)?)([dh])")
 
 
 @click.group(cls=FaceGroup)
@@ -94,7 +92,7 @@ def prune(
     face: Face, *, url: str | None, before: str, statuses: tuple[str, ...], also_latest: bool, yes: bool, as_json: bool
 ) -> None:
     """Delete runs that ended long ago, with their history."""
-    until = _moment_of(before, datetime.now(UTC))
+    until = moment_of(before, datetime.now(UTC), "--before")
     _ask(until, yes=yes, as_json=as_json)
     chosen: dict[str, Any] = {"statuses": [status.upper() for status in statuses]} if statuses else {}
     with _store(face, url) as store:
@@ -111,18 +109,6 @@ def _ask(until: datetime, *, yes: bool, as_json: bool) -> None:
     if not click.confirm(f"Delete the runs that ended before {moment(until)}?", err=True):
         tell("Nothing was done.")
         raise click.exceptions.Exit(1)
-
-
-def _moment_of(text: str, now: datetime) -> datetime:
-    age = _AGE.fullmatch(text)
-    try:
-        if age is not None:
-            return now - (timedelta(days=float(age[1])) if age[2] == "d" else timedelta(hours=float(age[1])))
-        given = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        told = f"--before {text!r} is neither an age nor a date. Write 90d, 12h or 2026-01-31."
-        raise click.UsageError(told) from None
-    return given if given.tzinfo else given.replace(tzinfo=UTC)
 
 
 @contextmanager

@@ -15,28 +15,35 @@ import click
 
 from provisioning_cli._face import GRACE, Face, FaceCommand, json_option, pass_face, seconds_option
 from provisioning_cli._output import print_json_line, tell
+from provisioning_cli._settings import ServeSettings, WorkerSettings, epilog, likely_typos, read
+from provisioning_cli._telling import metrics_if_any, tell_as_set
 from provisioning_cli._text import listed
 from provisioning_core import Engine, MissingExtra
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
+_CALLS_GRACE = 5.0
+"""Seconds that calls under way get to be answered, at the most."""
 
 
-@click.command(cls=FaceCommand)
-@seconds_option("--grace", "What steps under way get to end.", default=GRACE)
+@click.command(cls=FaceCommand, epilog=epilog(WorkerSettings))
+@seconds_option("--grace", f"What steps under way get to end. [default: {GRACE:g}]")
 @json_option
 @pass_face
-def worker(face: Face, *, grace: float, as_json: bool) -> None:
+def worker(face: Face, *, grace: float | None, as_json: bool) -> None:
     """Carry out runs, until it is stopped.
 
     SIGTERM or Ctrl-C lets steps under way end first; a second one ends at once.
     """
-    with _stop_signals() as stop, face.engine(work=True, grace=grace) as engine:
+    settings = read(WorkerSettings, {"grace": grace})
+    with _stop_signals() as stop, face.engine(work=True, grace=settings.grace) as engine:
         _must_work(engine)
+        tell_as_set(engine, settings)
+        _tell_typos(WorkerSettings)
         engine.check()
         _say_ready(engine, as_json=as_json)
         stop.wait()
         if not as_json:
-            tell(f"Stopping: steps under way get up to {grace:g} s to end. A second signal ends at once.")
+            tell(f"Stopping: steps under way get up to {settings.grace:g} s to end. A second signal ends at once.")
 
 
 def _must_work(engine: Engine) -> None:
@@ -72,36 +79,72 @@ def _stop_signals() -> Iterator[threading.Event]:
             signal.signal(each, handler)
 
 
-@click.command(cls=FaceCommand)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port to listen on.")
+@click.command(cls=FaceCommand, epilog=epilog(ServeSettings))
+@click.option("--host", help="Address to listen on. [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on. [default: 8000]")
 @click.option("--no-work", is_flag=True, help="Only record and read; workers elsewhere carry out the runs.")
 @json_option
 @pass_face
-def serve(face: Face, *, host: str, port: int, no_work: bool, as_json: bool) -> None:
-    """Serve the HTTP face. Every call needs the bearer token in PROVISIONING_TOKEN."""
-    uvicorn, create_app = _http()
-    engine = face.opener(not no_work)
+def serve(face: Face, *, host: str | None, port: int | None, no_work: bool, as_json: bool) -> None:
+    """Serve the HTTP face and its page. Every call needs the bearer token in PROVISIONING_TOKEN.
+
+    SIGTERM or Ctrl-C ends streams, lets calls and then steps under way end; a second one ends at once.
+    """
+    uvicorn, http = _http()
+    settings = read(ServeSettings, {"host": host, "port": port, "work": False if no_work else None})
+    engine = face.opener(settings.work)
     try:
-        app = create_app(engine)
+        tell_as_set(engine, settings)
+        _tell_typos(ServeSettings)
+        app = _app(http, engine, settings)
         if as_json:
-            print_json_line({"serving": f"http://{host}:{port}", "works": not no_work})
+            print_json_line({"serving": f"http://{settings.host}:{settings.port}", "works": settings.work})
         # uvicorn raises the signal again when it has ended; the default handler would kill us before the engine is closed.
         with _stop_signals():
-            uvicorn.run(app, host=host, port=port, log_config=_log_to_stderr(uvicorn.config.LOGGING_CONFIG))
+            uvicorn.run(app, **_uvicorn_options(uvicorn, settings))
     finally:
-        engine.close(timeout=GRACE)
+        engine.close(timeout=settings.grace)
+
+
+def _app(http: Any, engine: Engine, settings: ServeSettings) -> Any:
+    """The app that stands alone, with ``/metrics`` beside it."""
+    token = settings.token.get_secret_value() if settings.token is not None else ""
+    authorize = http.bearer_token(token) if token.strip() else None  # without one, create_app says what to set
+    app = http.create_app(engine, authorize=authorize)
+    metrics = metrics_if_any(engine, wanted=settings.metrics)
+    if metrics is not None:
+        own = settings.metrics_token.get_secret_value() if settings.metrics_token is not None else ""
+        app.include_router(http.create_metrics_router(metrics, authorize=http.bearer_token(own or token)))
+    return app
+
+
+def _uvicorn_options(uvicorn: Any, settings: ServeSettings) -> dict[str, Any]:
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "log_config": _log_to_stderr(uvicorn.config.LOGGING_CONFIG) if settings.log_format == "text" else None,
+        "log_level": settings.log_level,
+        "access_log": settings.access_log,
+        "root_path": settings.root_path,
+        "forwarded_allow_ips": settings.forwarded_allow_ips,
+        "timeout_graceful_shutdown": max(1, round(min(settings.grace, _CALLS_GRACE))),
+    }
+
+
+def _tell_typos(kind: type[WorkerSettings]) -> None:
+    for name, meant in likely_typos(kind, os.environ):
+        tell(f"{name} is no setting and is not read. Did you mean {meant}?")
 
 
 def _http() -> tuple[Any, Any]:
     try:
+        import provisioning_http
         import uvicorn
-        from provisioning_http import create_app
     except MissingExtra:
         raise
     except ModuleNotFoundError as error:
         raise MissingExtra("http", "`serve`") from error
-    return uvicorn, create_app
+    return uvicorn, provisioning_http
 
 
 def _log_to_stderr(config: dict[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from provisioning_cli._exit import Asked
 from provisioning_cli._face import Face, FaceCommand, run_argument
 from provisioning_cli._output import can_ask, tell
 from provisioning_cli._text import clean
-from provisioning_cli._undo import undoing
+from provisioning_cli._undo import undo_lines
 from provisioning_cli.commands._acting import By, Manner, ask_and_watch, asks
+from provisioning_core.model import undoing
 
 _yes = click.option("--yes", is_flag=True, help="Don't show and don't ask; in a script nobody is asked.")
 
@@ -95,7 +96,7 @@ def _ask(face: Face, what: str, subject: str | None, run_id: str | None, *, to: 
     with face.engine() as engine:
         view = engine.status(subject, run_id=run_id)
         plan = engine.plans.get(view.plan)
-        tell(undoing(view, None if plan is None else plan.graph, to=to).to_lines())
+        tell(undo_lines(undoing(view, None if plan is None else plan.graph, to=to)))
     if not click.confirm(f"{what} {clean(view.subject)}?", err=True):
         tell("Nothing was done.")
         raise click.exceptions.Exit(1)

@@ -13,6 +13,7 @@ _occupies = sa.text(
 _has_key = sa.text("idempotency_key IS NOT NULL")
 _has_owner = sa.text("owner IS NOT NULL")
 _is_runnable = sa.text("runnable_at IS NOT NULL")
+_is_set_aside = sa.text("attention IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -22,6 +23,7 @@ def upgrade() -> None:
     _create_history()
     _create_ledger()
     _create_the_rest()
+    _create_webhooks()
     for statement in _TRIGGERS[op.get_context().dialect.name]:
         op.execute(statement)
     op.execute("INSERT INTO provisioning_schema (version) VALUES (1)")
@@ -48,7 +50,7 @@ def _create_runs() -> None:
         _flag("cancel_rollback"),
         _text("rollback_to", nullable=True),
         _flag("forced"),
-        *(_text(name, nullable=True) for name in ("attention", "weights")),
+        *(_text(name, nullable=True) for name in ("attention", "weights", "trace")),
         _time("created_at", nullable=False),
         *(_time(name) for name in ("started_at", "finished_at", "runnable_at")),
         sa.ForeignKeyConstraint(["fingerprint"], ["provisioning_graphs.fingerprint"], name="provisioning_runs_fingerprint_fk"),
@@ -66,6 +68,7 @@ def _index_runs() -> None:
     op.create_index("provisioning_runs_idempotency", table, key, unique=True, sqlite_where=_has_key, postgresql_where=_has_key)
     when = ["runnable_at", "number"]
     op.create_index("provisioning_runs_runnable", table, when, sqlite_where=_is_runnable, postgresql_where=_is_runnable)
+    op.create_index("provisioning_runs_set_aside", table, ["number"], sqlite_where=_is_set_aside, postgresql_where=_is_set_aside)
     op.create_index("provisioning_runs_owned", table, ["owner"], sqlite_where=_has_owner, postgresql_where=_has_owner)
     op.create_index("provisioning_runs_by_subject", table, ["subject", "number"])
     op.create_index("provisioning_runs_by_status", table, ["status", "number"])
@@ -161,6 +164,55 @@ def _create_the_rest() -> None:
         sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
         sa.PrimaryKeyConstraint("version", name="provisioning_schema_pk"),
     )
+
+
+def _create_webhooks() -> None:
+    op.create_table(
+        "provisioning_webhook_endpoints",
+        sa.Column("number", _number, autoincrement=True, nullable=False),
+        *(_text(name) for name in ("id", "url", "events", "plans", "description", "secret")),
+        _text("old_secret", nullable=True),
+        _time("old_secret_until", nullable=False),
+        _flag("enabled"),
+        _text("disabled_why"),
+        _time("paused_until", nullable=False),
+        _integer("give_ups"),
+        _time("created_at", nullable=False),
+        sa.PrimaryKeyConstraint("number", name="provisioning_webhook_endpoints_pk"),
+        sa.UniqueConstraint("id", name="provisioning_webhook_endpoints_id"),
+    )
+    op.create_table(
+        "provisioning_webhook_queues",
+        sa.Column("number", _number, autoincrement=True, nullable=False),
+        *(_text(name) for name in ("endpoint", "run_id", "lane")),
+        *(_integer(name) for name in ("after_seq", "until_seq", "tries")),
+        _flag("missing_only"),
+        _text("claim", nullable=True),
+        _time("due_at", nullable=False),
+        sa.PrimaryKeyConstraint("number", name="provisioning_webhook_queues_pk"),
+        sa.UniqueConstraint("endpoint", "run_id", "lane", name="provisioning_webhook_queues_endpoint_run_id_lane"),
+        _of_a_run("provisioning_webhook_queues"),
+    )
+    op.create_index("provisioning_webhook_queues_due", "provisioning_webhook_queues", ["endpoint", "due_at", "number"])
+    op.create_index("provisioning_webhook_queues_by_run", "provisioning_webhook_queues", ["run_id"])
+    op.create_table(
+        "provisioning_webhook_log",
+        sa.Column("number", _number, autoincrement=True, nullable=False),
+        *(_text(name) for name in ("message_id", "endpoint")),
+        _text("run_id", nullable=True),
+        _integer("seq"),
+        _text("type"),
+        *(_time(name, nullable=False) for name in ("at", "took")),
+        _integer("attempt"),
+        _text("outcome"),
+        sa.Column("status", sa.Integer()),
+        *(_text(name) for name in ("error", "body")),
+        _time("next_at"),
+        sa.PrimaryKeyConstraint("number", name="provisioning_webhook_log_pk"),
+    )
+    op.create_index("provisioning_webhook_log_by_endpoint", "provisioning_webhook_log", ["endpoint", "number"])
+    op.create_index("provisioning_webhook_log_by_event", "provisioning_webhook_log", ["endpoint", "run_id", "seq"])
+    op.create_index("provisioning_webhook_log_by_time", "provisioning_webhook_log", ["at"])
 
 
 def _text(name: str, *, nullable: bool = False) -> sa.Column[str]:

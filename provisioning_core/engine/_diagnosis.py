@@ -1,0 +1,111 @@
+"""Judges a set-up before something goes wrong: the store, this host and the engine's settings, and whether they fit one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, cast
+
+from provisioning_core.engine._settings import Settings
+from provisioning_core.engine._store_findings import judge
+from provisioning_core.errors import ProvisioningError, SchemaMismatch, StoreUnavailable
+from provisioning_core.executors import ProcessExecutor
+from provisioning_core.model import EngineRecord, Finding, Plan, Standing, Vault
+from provisioning_core.ports import Examinable
+
+
+def diagnose(settings: Settings, vault: Vault | None, webhooks: Any) -> Iterator[Finding]:
+    """All findings, in the order in which they are worth reading. Changes nothing; never raises for what is wrong with the store."""
+    store = settings.store
+    examinable = cast("Examinable", store) if hasattr(store, "facts") else None  # a wrapper may have it of the store inside
+    if examinable is None:
+        yield Finding(
+            check="store",
+            level="ok" if store.is_durable else "warn",
+            said=f"{type(store).__name__}." if store.is_durable else f"{type(store).__name__} forgets everything with the process.",
+            todo="" if store.is_durable else "Use SqlStore where runs must outlive the process.",
+        )
+    else:
+        yield from _of_store(settings, examinable, vault)
+    yield from _plans(settings.plans, settings.limits)
+    yield from _targets(webhooks)
+
+
+def _of_store(settings: Settings, store: Examinable, vault: Vault | None) -> Iterator[Finding]:
+    try:
+        facts = store.facts()
+    except (StoreUnavailable, SchemaMismatch) as error:
+        check = "schema" if isinstance(error, SchemaMismatch) else "store"
+        yield Finding(check=check, level="fail", said=error.message, todo=error.hint)
+        return
+    yield from judge(facts, settings, None if vault is None else vault.key_id)
+    if facts.revision == facts.wanted:
+        yield from _of_what_is_recorded(settings)
+
+
+def _of_what_is_recorded(settings: Settings) -> Iterator[Finding]:
+    try:
+        engines = settings.store.engines()
+        standing = settings.store.standing(settings.clock_or_system().now())
+    except ProvisioningError as error:
+        yield Finding(check="store", level="fail", said=error.message, todo=error.hint)
+        return
+    yield from judge_engines(engines, settings)
+    yield from judge_runs(standing, settings.lease)
+
+
+def judge_engines(engines: Iterable[EngineRecord], settings: Settings) -> Iterator[Finding]:
+    """Who else works on the store."""
+    rows = list(engines)
+    living = [each for each in rows if each.overdue <= 0]
+    silent = len(rows) - len(living)
+    hosts = {each.host for each in living}
+    said = f"{len(living)} at work" + (f" on {len(hosts)} hosts" if len(hosts) > 1 else "") + (f", {silent} silent" if silent else "")
+    if silent and not living:
+        todo = "Their runs wait for an engine: start `provision worker`, or an app whose engine works."
+        yield Finding(check="engines", level="warn", said=f"{said}.", todo=todo)
+    else:
+        yield Finding(check="engines", level="ok", said=f"{said}.")
+    if len(hosts) > 1 and not isinstance(settings.executor, ProcessExecutor | ProcessPoolExecutor):
+        wait = settings.quarantine_or_lease
+        said = f"Threads can't be killed: steps of a host that falls silent are left alone for its lease and {wait:g} s more."
+        todo = "If hosts may be paused for longer and go on, raise quarantine=, or use the ProcessExecutor with timeouts."
+        yield Finding(check="zombies", level="ok", said=f"{said} {todo}")
+
+
+def judge_runs(standing: Standing, lease: float) -> Iterator[Finding]:
+    """Whether runs wait for somebody."""
+    failed = standing.counts.get("ROLLBACK_FAILED", 0)
+    if standing.set_aside or failed:
+        said = f"{standing.set_aside} runs were set aside, {failed} rollbacks failed: they wait for a person."
+        yield Finding(check="runs", level="warn", said=said, todo="`provision runs`, then `provision explain SUBJECT`.")
+    elif standing.unclaimed and standing.unclaimed_for > 2 * lease:
+        said = f"{standing.unclaimed} runs should move and have no engine, one for {standing.unclaimed_for:.0f} s."
+        yield Finding(check="runs", level="warn", said=said, todo="Start an engine that has their plans and works.")
+    else:
+        total = sum(standing.counts.values())
+        yield Finding(check="runs", level="ok", said=f"{total} recorded, none waits for an operator." if total else "None yet.")
+
+
+def _plans(plans: Iterable[Plan], limits: Mapping[str, int]) -> Iterator[Finding]:
+    known = list(plans)
+    unknown = sorted({(plan.name, limit) for plan in known for limit in plan.limits if limit not in limits})
+    if unknown:
+        said = (
+            ", ".join(f"plan {plan!r} has the limit {limit!r}" for plan, limit in unknown) + ", for which the engine has no number."
+        )
+        yield Finding(
+            check="plans", level="warn", said=said, todo="Give the engine limits={...}; without a number it does not limit."
+        )
+    elif known:
+        yield Finding(check="plans", level="ok", said=f"{len(known)}: {', '.join(plan.name for plan in known)}.")
+
+
+def _targets(webhooks: Any) -> Iterator[Finding]:
+    if webhooks is None:
+        return
+    if getattr(webhooks, "allows_private_targets", False):
+        said = "allow_private_targets is on: whoever may add an endpoint can make this process call hosts of its own network."
+        yield Finding(check="webhooks", level="warn", said=said, todo="Turn it off unless all who may add endpoints are trusted.")
+    else:
+        yield Finding(check="webhooks", level="ok", said="They go to public addresses only.")

@@ -1,0 +1,87 @@
+"""Statements that the driver runs by itself, for what is written with every commit.
+
+SQLAlchemy writes the text of each once and stays out of the way then: one ``executemany`` costs a quarter of what the same rows cost
+through ``Connection.execute``. Errors come out as SQLAlchemy's all the same, so whoever translates them sees one kind only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from sqlalchemy import ClauseElement, Connection, Dialect
+from sqlalchemy.exc import DBAPIError
+
+Values = tuple[Any, ...]
+
+
+class Batch(Protocol):
+    """A statement that takes any number of rows at once."""
+
+    def run(self, driver: Any, rows: Sequence[Values]) -> Any:
+        """Run it with these rows; gives the cursor, whose ``rowcount`` is that of all rows together."""
+        ...
+
+
+class Prepared:
+    """One statement that is run for each row, and the names of its parameters in the order in which rows give them."""
+
+    def __init__(self, statement: ClauseElement, dialect: Dialect, names: Iterable[str] | None = None) -> None:
+        """``names``: the order in which whoever uses it gives its values."""
+        compiled: Any = statement.compile(dialect=dialect)
+        self.text: str = compiled.string
+        self.names: tuple[str, ...] = tuple(compiled.positiontup)
+        if names is not None and self.names != tuple(names):
+            raise TypeError(f"values come in the order {names}, the statement takes {self.names}")
+
+    def values(self, row: dict[str, Any]) -> Values:
+        """A row of named values, in the statement's order."""
+        return tuple([row[name] for name in self.names])
+
+    def run(self, driver: Any, rows: Sequence[Values]) -> Any:
+        cursor = driver.cursor()
+        cursor.executemany(self.text, rows)
+        return cursor
+
+
+class PreparedAtOnce:
+    """One statement that takes all rows in one go, as one JSON text: a server then reads one message, and plans once."""
+
+    def __init__(self, statement: ClauseElement, dialect: Dialect, names: Iterable[str]) -> None:
+        """``names``: the order in which whoever uses it gives its values."""
+        self._names = tuple(names)
+        self.text = Prepared(statement, dialect, ["rows"]).text
+
+    def run(self, driver: Any, rows: Sequence[Values]) -> Any:
+        cursor = driver.cursor()
+        cursor.execute(self.text, [_encode([dict(zip(self._names, row, strict=True)) for row in rows])])
+        return cursor
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@contextmanager
+def driver_of(connection: Connection, *, at_once: bool = False) -> Iterator[Any]:
+    """The driver's own connection. ``at_once``: a server gets the block's statements in one go; their results are there behind it."""
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        if at_once and hasattr(driver, "pipeline"):
+            with driver.pipeline():
+                yield driver
+        else:
+            yield driver
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _as_sqlalchemys(error, connection, driver) from error
+
+
+def _as_sqlalchemys(error: Any, connection: Connection, driver: Any) -> BaseException:
+    dialect = connection.dialect
+    is_lost = dialect.is_disconnect(error, driver, None)
+    if is_lost:
+        connection.invalidate(error)
+    options: dict[str, Any] = {"hide_parameters": True, "connection_invalidated": is_lost, "dialect": dialect}
+    wrapped: BaseException = DBAPIError.instance(None, None, error, dialect.loaded_dbapi.Error, **options)
+    return wrapped
