@@ -16,6 +16,7 @@ from provisioning_core.engine._audience import Audience
 from provisioning_core.engine._committer import HookFailed, guarded_hook
 from provisioning_core.engine._diagnosis import diagnose
 from provisioning_core.engine._handle import Deadline, Run, Waiters
+from provisioning_core.engine._past import PastDurations
 from provisioning_core.engine._running import RunningEngine
 from provisioning_core.engine._settings import Settings
 from provisioning_core.engine._starting import StartRequest, already, check_key, check_labels, check_subject, check_teller, new_run
@@ -108,6 +109,7 @@ class Engine:
         self._clock = self._settings.clock_or_system()
         self._arguments = Arguments(self._plans, self._vault)
         self._waiters = Waiters()
+        self._past = PastDurations(store, self._clock)
         self._audience = Audience(self._settings.observers)
         self._webhooks = webhooks
         if webhooks is not None:
@@ -246,7 +248,8 @@ class Engine:
     def _create_traced(self, wanted: StartRequest, trace: str | None) -> Run | None:
         running = self._running if wanted.connection is None else None
         owner = running.id if running is not None else None
-        new = new_run(wanted, at=self._clock.now(), owner=owner, durations=self.store.durations(wanted.plan.name), trace=trace)
+        durations = self._past.of(wanted.plan.name)
+        new = new_run(wanted, at=self._clock.now(), owner=owner, durations=durations, trace=trace)
         hook = self._settings.on_status
         try:
             created = self.store.create(new, hook=None if hook is None else guarded_hook(hook), connection=wanted.connection)

@@ -75,11 +75,14 @@ class LiveRun:
         "plan",
         "record",
         "resources",
+        "turn_began_at",
         "zombies",
     )
 
     def __init__(self, plan: Plan, snapshot: RunSnapshot, zombies: Mapping[str, EngineRecord | None]) -> None:
         self.plan = plan
+        self.turn_began_at: float | None = None
+        """Since when it has been served before others; kept by the roster."""
         self.zombies = zombies
         """Steps whose recorded attempt may still be alive, and at which engine (None: at this one)."""
         self.record = snapshot.run

@@ -14,6 +14,9 @@ from provisioning_core.ports import Clock
 
 LAZY = 0.25
 """Seconds that progress may wait for a commit."""
+TURN = 0.1
+"""Seconds for which a run that got a worker is served before others: what follows a short step then goes into the commit that records
+its end. Runs with longer steps take turns step by step."""
 
 
 class Roster:
@@ -60,11 +63,19 @@ class Roster:
         self._touched[live.id] = live
         if live.machine.wanting and live.id not in self._is_wanting:
             self._is_wanting.add(live.id)
-            self._wanting.append(live.id)
+            self._queue(live)
         timer = live.machine.next_timer_at
         if timer is not None and timer != self._timer_of.get(live.id):
             self._timer_of[live.id] = timer
             heapq.heappush(self._timers, (timer, live.id))
+
+    def _queue(self, live: LiveRun) -> None:
+        """Behind all others; but before them for as long as its turn lasts."""
+        if live.turn_began_at is not None and self._clock.monotonic() - live.turn_began_at < TURN:
+            self._wanting.appendleft(live.id)
+        else:
+            live.turn_began_at = None
+            self._wanting.append(live.id)
 
     def take_dirty(self) -> list[LiveRun]:
         """What there is to commit. It stays until it is :meth:`settled` or put off."""
@@ -111,6 +122,7 @@ class Roster:
             live = self._runs.get(run_id)
             if live is not None and run_id in self._is_wanting:
                 self._is_wanting.discard(run_id)
+                live.turn_began_at = live.turn_began_at or self._clock.monotonic()
                 return live
         return None
 

@@ -10,6 +10,7 @@ the server's own settings hold.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -42,6 +43,8 @@ WHERE current_setting(name) = '0'
 """
 _IDLE = 0.5
 """Seconds after which a connection that lies in the pool is not trusted to be alive."""
+_KEPT = 4
+"""Connections that are kept ready for the next thing to be written."""
 _BROKEN = 3  # libpq's PQTRANS_INERROR
 
 
@@ -57,19 +60,58 @@ class Postgres:
         self.translated = Translator(passwords_of(url))
         self._given = engine
         self._own: Engine | None = None
+        self._kept: list[tuple[Connection, float]] = []
         self._connecting = threading.Lock()
         self._engine()  # so that a missing driver is told at once
 
     @contextmanager
     def write(self, *, is_users: bool = False) -> Iterator[Connection]:
         """A transaction: committed at the end, rolled back when the block raises. Raises Conflict when a statement had broken it."""
-        with self._connection(isolation_level="READ COMMITTED") as connection:
-            if is_users:
-                self._lift_limits(connection)
+        if is_users or self._given is not None:
+            with self._connection(isolation_level="READ COMMITTED") as connection:
+                if is_users:
+                    self._lift_limits(connection)
+                yield connection
+                self._commit(connection)
+        else:
+            with self._kept_connection() as connection:
+                yield connection
+                self._commit(connection)
+
+    def _commit(self, connection: Connection) -> None:
+        _check_unbroken(connection)
+        with self.translated(commits=True):
+            connection.commit()
+
+    @contextmanager
+    def _kept_connection(self) -> Iterator[Connection]:
+        """In a transaction. It was kept from a moment ago, if one was; and is kept again, unless something goes wrong."""
+        connection = self._taken()
+        try:
+            with self.translated():
+                connection.begin()
             yield connection
-            _check_unbroken(connection)
-            with self.translated(commits=True):
-                connection.commit()
+        except BaseException:
+            let_go(connection)
+            raise
+        self._keep(connection)
+
+    def _taken(self) -> Connection:
+        while self._kept:
+            with contextlib.suppress(IndexError):  # another thread was quicker
+                connection, used_at = self._kept.pop()
+                if time.monotonic() - used_at < _IDLE:
+                    return connection
+                let_go(connection)
+        with self.translated():
+            connection = self._engine().connect()
+            return connection.execution_options(isolation_level="READ COMMITTED")
+
+    def _keep(self, connection: Connection) -> None:
+        if len(self._kept) < _KEPT and self._own is connection.engine:
+            self._kept.append((connection, time.monotonic()))
+        else:
+            let_go(connection)
 
     def _lift_limits(self, connection: Connection) -> None:
         with self.translated():
@@ -97,6 +139,9 @@ class Postgres:
     def close(self) -> None:
         with self._connecting:
             engine, self._own = self._own, None
+        kept, self._kept = self._kept, []
+        for connection, _ in kept:
+            let_go(connection)
         if engine is not None:
             engine.dispose()
 
