@@ -91,8 +91,9 @@ def _flat(part: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _targets(results: Results) -> str:
     words = {True: "yes", False: "**no**"}
+    doubt = {True: "", False: ", but not in every round"}
     judged = judge(results)
-    rows = [(each.target, each.reached, words[each.is_met]) for each in judged if each.is_met is not None]
+    rows = [(each.target, each.reached, words[each.is_met] + doubt[each.is_sure]) for each in judged if each.is_met is not None]
     unknown = [each.target for each in judged if each.is_met is None]
     rest = f"\nNot measured this time: {'; '.join(unknown)}.\n" if unknown else ""
     return "### Targets\n\n" + (_table(("target", "reached", "met"), rows) if rows else "") + rest

@@ -19,7 +19,9 @@ class Judgement:
     target: str
     reached: str
     is_met: bool | None
-    """None: not measured."""
+    """By the median. None: not measured."""
+    is_sure: bool = True
+    """Whether every round says the same."""
 
 
 def judge(results: Results) -> list[Judgement]:
@@ -103,7 +105,12 @@ def _ratio(
     found = ratio(_rates(results, workload, ours), _rates(results, limit_at or workload, theirs))
     if found is None:
         return Judgement(target=target, reached="not measured", is_met=None)
-    return Judgement(target=target, reached=f"{found.median:.2f}× ({found.least:.2f}–{found.most:.2f})", is_met=found.median >= least)
+    return Judgement(
+        target=target,
+        reached=f"{found.median:.2f}× ({found.least:.2f}–{found.most:.2f})",
+        is_met=found.median >= least,
+        is_sure=found.least >= least or found.most < least,
+    )
 
 
 def _judged(target: str, value: float | None, form: str, *, at_least: float | None = None, at_most: float | None = None) -> Judgement:

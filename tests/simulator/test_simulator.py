@@ -1,4 +1,4 @@
-"""Engines, faults and people in virtual time: 2,000 seeds, each a whole story, and no promise broken in any.
+"""Engines, faults and people in virtual time: 1,000 seeds, each a whole story, and no promise broken in any.
 
 ``make simulate`` runs many more; ``python tools/simulate.py --seed N --trace`` tells the story of one.
 """
@@ -15,7 +15,7 @@ from sim_simulation import Simulation
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "simulate.py"
-SEEDS, CHUNK = 2000, 200
+SEEDS, CHUNK = 1000, 200
 KEPT = [int(line.split()[0]) for line in Path(__file__).with_name("seeds.txt").read_text().splitlines() if line[:1].isdigit()]
 
 

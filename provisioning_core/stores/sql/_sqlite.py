@@ -8,6 +8,7 @@ A database in memory lives in one connection, which reads and writes then share.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -148,15 +149,37 @@ class SqliteFile(Sqlite):
 
     _engines: tuple[Engine, Engine] | None = None
 
+    def __init__(self, url: URL, busy_timeout: float) -> None:
+        super().__init__(url, busy_timeout)
+        self._kept_readers: list[Connection] = []
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        with self.translated():
-            connection = self._connected()[1].connect()
+        connection = self._reader()
         try:
-            with self.translated():
-                connection.exec_driver_sql("BEGIN")
+            with self.translated(), driver_of(connection) as driver:
+                driver.execute("BEGIN")
             yield connection
-        finally:
+            with self.translated(), driver_of(connection) as driver:
+                connection.rollback()
+                driver.rollback()
+        except BaseException:
+            let_go(connection)
+            raise
+        self._keep_reader(connection)
+
+    def _reader(self) -> Connection:
+        """One that was kept from a moment ago, or a new one."""
+        with contextlib.suppress(IndexError):
+            return self._kept_readers.pop()
+        with self.translated():
+            return self._connected()[1].connect()
+
+    def _keep_reader(self, connection: Connection) -> None:
+        engines = self._engines
+        if engines is not None and connection.engine is engines[1] and len(self._kept_readers) < _READERS:
+            self._kept_readers.append(connection)
+        else:
             let_go(connection)
 
     def _writer(self) -> Engine:
@@ -166,6 +189,8 @@ class SqliteFile(Sqlite):
         self._let_writer_go()
         with self._connecting:
             engines, self._engines = self._engines, None
+        while self._kept_readers:
+            let_go(self._kept_readers.pop())
         for engine in engines or ():
             engine.dispose()
 

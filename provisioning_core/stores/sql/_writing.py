@@ -111,7 +111,11 @@ class Writer:
     def _write(
         self, connection: Connection, changes: Sequence[RunChange], events: Sequence[EventRecord], *, below: int | None = None
     ) -> list[Any]:
-        """Gives the cursors of the runs' updates; their row counts are there when this has returned."""
+        """Gives the cursors of the runs' updates; their row counts are there when this has returned.
+
+        All is written in one order of runs, so that two commits at once don't wait for each other.
+        """
+        changes = sorted(changes, key=lambda change: change.run.id)
         for change in changes:
             if change.graph is not None:
                 self._keep_graph(connection, change.graph.fingerprint, change.graph)
@@ -182,7 +186,6 @@ class Writer:
         return found
 
     def _run_rows(self, changes: Sequence[RunChange], below: int | None) -> _RunRows:
-        """In one order, so that two commits at once don't wait for each other."""
         ordered = sorted(changes, key=_turn)
         return _RunRows(
             whole=[self._do.update_run.values(_update_of(change, below)) for change in ordered if not change.only_counters],
@@ -216,9 +219,9 @@ class _RunRows:
     counters: list[Values]
 
 
-def _turn(change: RunChange) -> tuple[bool, str]:
+def _turn(change: RunChange) -> bool:
     """Runs that leave their subject come before those that occupy one."""
-    return change.run.status in OCCUPYING, change.run.id
+    return change.run.status in OCCUPYING
 
 
 def _run(driver: Any, statement: Batch, rows: list[Values]) -> Any:
