@@ -264,7 +264,11 @@ def _scaling(results: Results) -> str:
             rows.append((_CURVES.get(key, key), f"{point['size']:,.0f}", ", ".join(shown)))
     if not rows:
         return ""
-    pictures = "".join(f"![{what}]({file})\n\n" for file, what in _PICTURES.items()) if results["form"] == "full" else ""
+    pictures = (
+        "".join(f"![{what}]({file})\n\n" for file, what in _PICTURES.items())
+        if all((PAGE.parent / file).exists() for file in _PICTURES)
+        else ""
+    )
     return f"### By size\n\n{pictures}" + _table(("", "how many", "what it costs"), rows)
 
 

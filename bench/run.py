@@ -28,7 +28,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def main() -> None:
-    """Prints what was found; the full form also writes it into docs/performance.md."""
+    """Prints what was found; the full form, and one that is asked to, also writes it into docs/performance.md."""
     chosen = settings()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that drivers and the server are ended with it
     RESULTS.mkdir(exist_ok=True)
@@ -37,9 +37,9 @@ def main() -> None:
         results = _measure(chosen, measurer, found)
     _save(chosen, results)
     sys.stdout.write(report.text(results))
-    is_whole = chosen.name == "full" and not os.environ.get("BENCH_ONLY")
-    if is_whole:
-        plots.draw(results["scaling"], report.PAGE.parent)
+    if chosen.writes_page:
+        if "scaling" in results:
+            plots.draw(results["scaling"], report.PAGE.parent)
         report.write_page(results)
         (RESULTS / "summary.json").write_text(json.dumps(report.summary(results), indent=1) + "\n")
 

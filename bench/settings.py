@@ -2,6 +2,7 @@
 
 ``BENCH``: ``full`` (the default) or ``quick``. ``BENCH_ONLY``: names of contenders, workloads and parts, separated by commas; what is
 not named is left out, and a kind of which nothing is named is whole. ``BENCH_ROUNDS``: how often everything is measured.
+``BENCH_PAGE``: write what was found into docs/ whatever the form.
 ``BENCH_CAP``: seconds that one measurement of a peer may take about. ``BENCH_STEPS``: steps in the largest plan of the curves.
 """
 
@@ -34,6 +35,11 @@ class Settings:
     resume_scale: float
     scaling: int
     """Steps in the largest plan of the scaling curves."""
+
+    @property
+    def writes_page(self) -> bool:
+        """Whether the results go into the documentation, which says what form they are of."""
+        return bool(os.environ.get("BENCH_PAGE")) or (self.name == "full" and not os.environ.get("BENCH_ONLY"))
 
 
 def _named(*keys: str) -> tuple[Contender, ...]:
