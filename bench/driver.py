@@ -46,7 +46,7 @@ class Work:
     def __call__(self, *_arguments: Any) -> int:
         self.begin()
         if self.seconds:
-            time.sleep(self.seconds)
+            time.sleep(self.seconds)  # what the step is said to take: the work that is measured
         return self.end()
 
     def begin(self) -> None:
@@ -196,7 +196,7 @@ class Measurement:
             before = time.perf_counter()
             self.peer.run(plan, tiny())
             found.append(self.peer.began_at() - before)
-            time.sleep(0.02)
+            time.sleep(0.02)  # what goes on behind the run's end is over: the next start meets an idle contender
         return {"seconds": sorted(found)}
 
     def status(self) -> dict[str, Any]:

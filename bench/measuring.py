@@ -93,7 +93,7 @@ class Measurer:
                 found = _drive(python, contender, "count", job | {"postgres": url, "only_open": only_open}, timeout)
                 if "steps" not in found:
                     return found
-                time.sleep(0.5)
+                time.sleep(0.5)  # PostgreSQL's backends tell their counts a moment after they end, and nobody when they have
                 counted.append(self._server.counters(url) - before)
         difference = counted[1] - counted[0]
         return found | {"commits": difference.commits, "fsyncs": difference.fsyncs, "bytes": difference.size}

@@ -14,6 +14,7 @@ from provisioning_core import Engine, Plan, step
 from provisioning_core.stores import MemoryStore, SqlStore
 
 _GLANCE = 0.001
+"""Seconds between looks at how many runs have ended; short beside any measurement, and the look is in our figures."""
 _PATIENCE = 3600.0
 
 

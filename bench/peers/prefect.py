@@ -104,7 +104,7 @@ def _wait_for(url: str) -> None:
         except (urllib.error.URLError, OSError):
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.1)
+            time.sleep(0.1)  # its server does not say when it listens
         else:
             return
 

@@ -23,7 +23,7 @@ def diagnose(settings: Settings, vault: Vault | None, webhooks: Any) -> Iterator
             check="store",
             level="ok" if store.is_durable else "warn",
             said=f"{type(store).__name__}." if store.is_durable else f"{type(store).__name__} forgets everything with the process.",
-            todo="" if store.is_durable else "Use SqlStore where runs must outlive the process.",
+            hint="" if store.is_durable else "Use SqlStore where runs must outlive the process.",
         )
     else:
         yield from _of_store(settings, examinable, vault)
@@ -36,7 +36,7 @@ def _of_store(settings: Settings, store: Examinable, vault: Vault | None) -> Ite
         facts = store.facts()
     except (StoreUnavailable, SchemaMismatch) as error:
         check = "schema" if isinstance(error, SchemaMismatch) else "store"
-        yield Finding(check=check, level="fail", said=error.message, todo=error.hint)
+        yield Finding(check=check, level="fail", said=error.message, hint=error.hint)
         return
     yield from judge(facts, settings, None if vault is None else vault.key_id)
     if facts.revision == facts.wanted:
@@ -48,7 +48,7 @@ def _of_what_is_recorded(settings: Settings) -> Iterator[Finding]:
         engines = settings.store.engines()
         standing = settings.store.standing(settings.clock_or_system().now())
     except ProvisioningError as error:
-        yield Finding(check="store", level="fail", said=error.message, todo=error.hint)
+        yield Finding(check="store", level="fail", said=error.message, hint=error.hint)
         return
     yield from judge_engines(engines, settings)
     yield from judge_runs(standing, settings.lease)
@@ -62,15 +62,15 @@ def judge_engines(engines: Iterable[EngineRecord], settings: Settings) -> Iterat
     hosts = {each.host for each in living}
     said = f"{len(living)} at work" + (f" on {len(hosts)} hosts" if len(hosts) > 1 else "") + (f", {silent} silent" if silent else "")
     if silent and not living:
-        todo = "Their runs wait for an engine: start `provision worker`, or an app whose engine works."
-        yield Finding(check="engines", level="warn", said=f"{said}.", todo=todo)
+        hint = "Their runs wait for an engine: start `provision worker`, or an app whose engine works."
+        yield Finding(check="engines", level="warn", said=f"{said}.", hint=hint)
     else:
         yield Finding(check="engines", level="ok", said=f"{said}.")
     if len(hosts) > 1 and not isinstance(settings.executor, ProcessExecutor | ProcessPoolExecutor):
         wait = settings.quarantine_or_lease
         said = f"Threads can't be killed: steps of a host that falls silent are left alone for its lease and {wait:g} s more."
-        todo = "If hosts may be paused for longer and go on, raise quarantine=, or use the ProcessExecutor with timeouts."
-        yield Finding(check="zombies", level="ok", said=f"{said} {todo}")
+        hint = "If hosts may be paused for longer and go on, raise quarantine=, or use the ProcessExecutor with timeouts."
+        yield Finding(check="zombies", level="ok", said=f"{said} {hint}")
 
 
 def judge_runs(standing: Standing, lease: float) -> Iterator[Finding]:
@@ -78,10 +78,10 @@ def judge_runs(standing: Standing, lease: float) -> Iterator[Finding]:
     failed = standing.counts.get("ROLLBACK_FAILED", 0)
     if standing.set_aside or failed:
         said = f"{standing.set_aside} runs were set aside, {failed} rollbacks failed: they wait for a person."
-        yield Finding(check="runs", level="warn", said=said, todo="`provision runs`, then `provision explain SUBJECT`.")
+        yield Finding(check="runs", level="warn", said=said, hint="`provision runs`, then `provision explain SUBJECT`.")
     elif standing.unclaimed and standing.unclaimed_for > 2 * lease:
         said = f"{standing.unclaimed} runs should move and have no engine, one for {standing.unclaimed_for:.0f} s."
-        yield Finding(check="runs", level="warn", said=said, todo="Start an engine that has their plans and works.")
+        yield Finding(check="runs", level="warn", said=said, hint="Start an engine that has their plans and works.")
     else:
         total = sum(standing.counts.values())
         yield Finding(check="runs", level="ok", said=f"{total} recorded, none waits for an operator." if total else "None yet.")
@@ -95,7 +95,7 @@ def _plans(plans: Iterable[Plan], limits: Mapping[str, int]) -> Iterator[Finding
             ", ".join(f"plan {plan!r} has the limit {limit!r}" for plan, limit in unknown) + ", for which the engine has no number."
         )
         yield Finding(
-            check="plans", level="warn", said=said, todo="Give the engine limits={...}; without a number it does not limit."
+            check="plans", level="warn", said=said, hint="Give the engine limits={...}; without a number it does not limit."
         )
     elif known:
         yield Finding(check="plans", level="ok", said=f"{len(known)}: {', '.join(plan.name for plan in known)}.")
@@ -106,6 +106,6 @@ def _targets(webhooks: Any) -> Iterator[Finding]:
         return
     if getattr(webhooks, "allows_private_targets", False):
         said = "allow_private_targets is on: whoever may add an endpoint can make this process call hosts of its own network."
-        yield Finding(check="webhooks", level="warn", said=said, todo="Turn it off unless all who may add endpoints are trusted.")
+        yield Finding(check="webhooks", level="warn", said=said, hint="Turn it off unless all who may add endpoints are trusted.")
     else:
         yield Finding(check="webhooks", level="ok", said="They go to public addresses only.")

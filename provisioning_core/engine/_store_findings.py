@@ -42,8 +42,8 @@ def judge(facts: StoreFacts, settings: Settings, key_id: str | None) -> Iterator
 
 def _reached(facts: StoreFacts) -> Iterator[Finding]:
     if not facts.is_durable:
-        todo = "Use a file or PostgreSQL where runs must outlive the process."
-        yield Finding(check="store", level="warn", said=f"{facts.address} forgets everything with the process.", todo=todo)
+        hint = "Use a file or PostgreSQL where runs must outlive the process."
+        yield Finding(check="store", level="warn", said=f"{facts.address} forgets everything with the process.", hint=hint)
     elif facts.file is not None and facts.file.is_writable and not facts.file.exists:
         yield Finding(check="store", level="ok", said=f"{facts.address} is not there yet; the first engine that opens it makes it.")
     elif facts.file is None or facts.file.is_writable:
@@ -54,20 +54,20 @@ def _schema(facts: StoreFacts) -> Iterator[Finding]:
     if facts.revision == facts.wanted:
         yield Finding(check="schema", level="ok", said=f"Its schema has revision {facts.revision}, which this release works with.")
     elif facts.revision is None and (facts.file is None or facts.file.exists):
-        todo = "The first engine that opens it makes one, or `provision db upgrade`, or `provision db upgrade --sql` for the DBA."
-        yield Finding(check="schema", level="warn", said="It has no schema yet.", todo=todo)
+        hint = "The first engine that opens it makes one, or `provision db upgrade`, or `provision db upgrade --sql` for the DBA."
+        yield Finding(check="schema", level="warn", said="It has no schema yet.", hint=hint)
     elif facts.revision is not None:
         said = f"Its schema has revision {facts.revision}, this release works with {facts.wanted}."
-        yield Finding(check="schema", level="fail", said=said, todo="`provision db upgrade`, or deploy the release that made it.")
+        yield Finding(check="schema", level="fail", said=said, hint="`provision db upgrade`, or deploy the release that made it.")
 
 
 def _file(file: FileFacts) -> Iterator[Finding]:
     if not file.is_writable:
-        todo = "SQLite writes to the file and makes others beside it: make the folder, and give both to this user."
-        yield Finding(check="file", level="fail", said=f"This user can't write to {file.path} or beside it.", todo=todo)
+        hint = "SQLite writes to the file and makes others beside it: make the folder, and give both to this user."
+        yield Finding(check="file", level="fail", said=f"This user can't write to {file.path} or beside it.", hint=hint)
     elif file.exists and file.mode & 0o077:
         said = f"Other users of this host can get at {file.path} (mode {file.mode:04o}): runs' inputs and outputs are in it."
-        yield Finding(check="file", level="warn", said=said, todo=f"chmod 600 {file.path}*")
+        yield Finding(check="file", level="warn", said=said, hint=f"chmod 600 {file.path}*")
     elif file.exists:
         yield Finding(check="file", level="ok", said=f"Only its owner can get at {file.path}.")
     yield from _file_system(file)
@@ -81,13 +81,13 @@ def _file_system(file: FileFacts) -> Iterator[Finding]:
         )
     elif is_network(kind):
         said = f"The file is on a network file system ({kind}): SQLite's locks and its WAL don't work there, and runs would be lost."
-        yield Finding(check="file system", level="fail", said=said, todo="Put it on a local disk, or use PostgreSQL.")
+        yield Finding(check="file system", level="fail", said=said, hint="Put it on a local disk, or use PostgreSQL.")
     elif kind in _GOES_AWAY:
         yield Finding(
             check="file system",
             level="warn",
             said=f"The file is on {kind}, which {_GOES_AWAY[kind]}.",
-            todo="Put it on a disk, or on a volume of the container.",
+            hint="Put it on a disk, or on a volume of the container.",
         )
     else:
         yield Finding(check="file system", level="ok", said=f"The file is on {kind}, no network file system.")
@@ -107,7 +107,7 @@ def _clock(facts: StoreFacts) -> Iterator[Finding]:
     said = f"The database's clock is {off:.3g} s {way} this host's (±{facts.clock_error:.2g} s)."
     level: Level = "fail" if least > _BAD_SKEW else "warn" if least > _SKEW else "ok"
     why = "Waits and timers of runs are off by that much where runs change hosts (leases are not): let NTP set the clocks."
-    yield Finding(check="clock", level=level, said=said, todo="" if level == "ok" else why)
+    yield Finding(check="clock", level=level, said=said, hint="" if level == "ok" else why)
 
 
 def _latency(facts: StoreFacts, lease: float) -> Iterator[Finding]:
@@ -116,8 +116,8 @@ def _latency(facts: StoreFacts, lease: float) -> Iterator[Finding]:
     took = facts.write_seconds
     said = f"Recording takes {took * 1000:.3g} ms, the lease lasts {lease:g} s."
     level: Level = "fail" if took > lease * _TOO_SLOW else "warn" if took > lease * _SLOW else "ok"
-    todo = f"Renewals come too late now and then. Give the engine lease={_rounded(took / _SLOW):g} or more, or a quicker database."
-    yield Finding(check="lease", level=level, said=said, todo="" if level == "ok" else todo)
+    hint = f"Renewals come too late now and then. Give the engine lease={_rounded(took / _SLOW):g} or more, or a quicker database."
+    yield Finding(check="lease", level=level, said=said, hint="" if level == "ok" else hint)
 
 
 def _rounded(seconds: float) -> float:
@@ -134,12 +134,12 @@ def _connections(facts: StoreFacts, settings: Settings) -> Iterator[Finding]:
     most = facts.connections
     if most is not None and most < needed:
         said = f"At most {most} connections, and {settings.max_workers} workers with transactional steps need {needed}."
-        todo = f"Let the pool have {needed} (pool_size + max_overflow), or lower max_workers to {max(1, most - _BESIDES)}."
-        yield Finding(check="connections", level="fail" if most < _BESIDES else "warn", said=said, todo=todo)
+        hint = f"Let the pool have {needed} (pool_size + max_overflow), or lower max_workers to {max(1, most - _BESIDES)}."
+        yield Finding(check="connections", level="fail" if most < _BESIDES else "warn", said=said, hint=hint)
     elif facts.server_connections is not None and facts.server_connections < (most or needed):
         said = f"This process may open {most or needed} connections, and the server takes {facts.server_connections} from all."
-        todo = "Raise the server's max_connections, make the pool smaller, or put a pooler in front."
-        yield Finding(check="connections", level="warn", said=said, todo=todo)
+        hint = "Raise the server's max_connections, make the pool smaller, or put a pooler in front."
+        yield Finding(check="connections", level="warn", said=said, hint=hint)
     else:
         yield Finding(check="connections", level="ok", said=f"{_most(most)}, {needed} are needed.")
 
@@ -152,11 +152,11 @@ def _key(stored: Mapping[str, int], key_id: str | None, has_secrets: bool) -> It
     others = {each: count for each, count in stored.items() if each != key_id}
     if others and key_id is None:
         said = f"There are secrets in the store ({_keys(others)}), and this engine has no key."
-        yield Finding(check="secrets key", level="fail", said=said, todo="Give the engine the secrets_key= they were encrypted with.")
+        yield Finding(check="secrets key", level="fail", said=said, hint="Give the engine the secrets_key= they were encrypted with.")
     elif others:
         said = f"Secrets in the store were encrypted with another key ({_keys(others)}) than this engine's ({key_id})."
-        todo = "Runs that have them can't go on here. Give the engine that key, or let these runs end where it is."
-        yield Finding(check="secrets key", level="fail", said=said, todo=todo)
+        hint = "Runs that have them can't go on here. Give the engine that key, or let these runs end where it is."
+        yield Finding(check="secrets key", level="fail", said=said, hint=hint)
     elif key_id is not None:
         seen = f"fits {stored[key_id]} stored secrets" if key_id in stored else "nothing is encrypted with it yet"
         yield Finding(check="secrets key", level="ok", said=f"The key {key_id} is there; {seen}.")

@@ -18,7 +18,7 @@ from provisioning_core.model import Event, RunStatus
 from provisioning_core.ports import RunHead, Store
 
 GAP = 0.1
-"""Seconds."""
+"""Seconds. Slept, not waited for: a ring meanwhile is what they are there to gather, and a caller that wants to end loses no more."""
 _PAGE = 1000
 
 

@@ -58,5 +58,5 @@ class Finding:
     check: str
     level: Level
     said: str
-    todo: str = ""
+    hint: str = ""
     """What to do about it; empty when there is nothing to do."""

@@ -36,7 +36,7 @@ def test_programs_get_one_document(product: Product, cli: Cli) -> None:
     result = cli("doctor", "--json")
     told = json.loads(result.stdout)
     assert (result.exit_code, result.stderr, told["ok"]) == (0, "", True)
-    assert [set(each) for each in told["checks"]] == [{"check", "level", "said", "todo"}] * len(told["checks"])
+    assert [set(each) for each in told["checks"]] == [{"check", "level", "said", "hint"}] * len(told["checks"])
 
 
 def test_a_warning_is_no_failure_unless_it_is_asked_to_be(product: Product, cli: Cli, tmp_path: Path) -> None:
@@ -119,4 +119,4 @@ def test_control_characters_reach_no_terminal(monkeypatch: pytest.MonkeyPatch) -
 def _finding(name: str) -> object:
     from provisioning_core.model import Finding
 
-    return Finding(check="plans", level="warn", said=name, todo=name)
+    return Finding(check="plans", level="warn", said=name, hint=name)

@@ -64,7 +64,7 @@ def _found(facts: StoreFacts, *plans: Plan, key_id: str | None = None, **options
 def _level(found: dict[str, Finding], check: str) -> str:
     """The level; what is not well says what to do."""
     finding = found[check]
-    assert finding.level == "ok" or finding.todo
+    assert finding.level == "ok" or finding.hint
     return finding.level
 
 
@@ -94,7 +94,7 @@ def test_the_lease_is_long_enough_for_the_database(seconds: float, level: str) -
 
 
 def test_the_lease_that_would_do_is_told() -> None:
-    assert "lease=50" in _found(replace(SERVER, write_seconds=0.495))["lease"].todo
+    assert "lease=50" in _found(replace(SERVER, write_seconds=0.495))["lease"].hint
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_several_hosts_with_threads_are_told_what_is_assumed() -> None:
 )
 def test_runs_that_wait_for_somebody_are_told(standing: Standing, level: str) -> None:
     (finding,) = judge_runs(standing, 30.0)
-    assert (finding.level, bool(finding.todo)) == (level, level != "ok")
+    assert (finding.level, bool(finding.hint)) == (level, level != "ok")
 
 
 # put together

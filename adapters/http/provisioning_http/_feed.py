@@ -172,10 +172,15 @@ class Feed:
                 self._finish()
             except ProvisioningError as error:
                 _log.warning("no news of runs for the moment: %s", error)
-                time.sleep(_PAUSE)
+                self._pause()
             except Exception:  # noqa: BLE001 - whatever it is, all who wait hang on this thread: it goes on
                 _log.exception("no news of runs for the moment")
-                time.sleep(_PAUSE)
+                self._pause()
+
+    @staticmethod
+    def _pause() -> None:
+        """Not to ask a store that is away again and again. Nobody waits for this daemon thread to end: nothing cuts it short."""
+        time.sleep(_PAUSE)
 
     def _is_over(self) -> bool:
         with self._lock:

@@ -72,7 +72,7 @@ def _engine_at(url: str) -> Engine:
 def _of_the_app(error: ProvisioningError) -> Finding:
     from provisioning_core.model import Finding
 
-    return Finding(check="app", level="fail", said=f"The engine can't be made: {error.message}", todo=error.hint)
+    return Finding(check="app", level="fail", said=f"The engine can't be made: {error.message}", hint=error.hint)
 
 
 def _code(findings: Iterable[Finding]) -> ExitCode:
@@ -87,8 +87,8 @@ def _lines(findings: Sequence[Finding]) -> list[str]:
     lines = []
     for finding in findings:
         lines.append(f"{_MARKS[finding.level]} {finding.level:<4}  {finding.check:<{width}}  {clean(finding.said)}")
-        if finding.todo:
-            lines.append(f"{'':<{width + 10}}{clean(finding.todo)}")
+        if finding.hint:
+            lines.append(f"{'':<{width + 10}}{clean(finding.hint)}")
     failed, warned = (sum(finding.level == level for finding in findings) for level in ("fail", "warn"))
     return [*lines, "", _summary(len(findings), failed, warned)]
 
