@@ -25,8 +25,10 @@ types:
 imports:
 	$(BIN)/lint-imports
 
+# On two processes, since many tests wait for something; TESTERS=0 runs them in one, one after the other.
+TESTERS ?= 2
 unit:
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal --cov --cov-report=term:skip-covered
 
 # Longer searches of the same properties.
 thorough: $(VENV)/.dev

@@ -139,7 +139,7 @@ except StoreUnavailable as error:
 def test_a_file_that_may_only_be_read_is_told_so(tmp_path: Path, sqlite_store: SqlStore, sqlite_url: str) -> None:
     sqlite_store.close()
     path = tmp_path / "store.db"
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+    for folder in (tmp_path, *(each for each in tmp_path.parents if "pytest-of-" in str(each))):
         folder.chmod(0o755)
     path.chmod(0o444)
     done = subprocess.run([sys.executable, "-c", READS_AND_WRITES, sqlite_url], capture_output=True, text=True, check=False)

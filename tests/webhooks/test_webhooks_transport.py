@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from webhook_certificates import HOST, Certificates
 from webhook_misbehaviour import HEAD, MISBEHAVIOUR, TOO_LATE
-from webhook_receiver import OK, Reply, closes, drips, http_date, never, raw, receiving, resets, says
+from webhook_receiver import OK, Reply, closes, drips, never, raw, receiving, resets, says
 
 from provisioning_core.observers.webhooks._targets import TargetRules
 from provisioning_core.observers.webhooks._transport import KEPT, MOST_READ, Answer, Limits, Transport
@@ -55,7 +55,10 @@ def test_no_more_is_read_than_allowed() -> None:
     assert sent < MOST_READ + 8_000_000, "what the system's buffers took"
 
 
-@pytest.mark.parametrize("asked", ["5", http_date(60), "garbage", "-1", "99999999999", "", "1.5", "Fri, 31 Dec 9999 23:59:59 GMT"])
+DATES = ("Tue, 01 Jan 2030 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT")
+
+
+@pytest.mark.parametrize("asked", ["5", "garbage", "-1", "99999999999", "", "1.5", *DATES])
 def test_what_the_receiver_asks_for_is_handed_on(asked: str) -> None:
     with receiving(usual=says("503 Unavailable", f"Retry-After: {asked}")) as receiver:
         assert transport().post(receiver.url(), {}, b"{}").retry_after == asked
