@@ -14,7 +14,7 @@ from provisioning_core.ports import Clock
 
 LAZY = 0.25
 """Seconds that progress may wait for a commit."""
-TURN = 0.1
+TURN = 0.02
 """Seconds for which a run that got a worker is served before others: what follows a short step then goes into the commit that records
 its end. Runs with longer steps take turns step by step."""
 

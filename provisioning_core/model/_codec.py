@@ -28,6 +28,8 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _SECRET = "$secret"  # noqa: S105  a marker, not a secret
 _ATOMS = (type(None), bool, int)
 """What needs no look."""
+_PLAIN = (*_ATOMS, str)
+"""What pydantic neither refuses nor changes where the annotation is the type itself, or says nothing."""
 _Seal = Callable[[str, str], str]
 
 
@@ -49,6 +51,7 @@ class Codec:
     def __init__(self, annotation: Any) -> None:
         self.annotation = type(None) if annotation is None else annotation
         self._adapter: TypeAdapter[Any] = TypeAdapter(self.annotation)
+        self._plain = tuple(each for each in _PLAIN if self.annotation in (Any, each))
         self.schema: dict[str, Any] = self._adapter.json_schema()
         """JSON schema of the type."""
         text = json.dumps(self.schema, sort_keys=True)
@@ -96,7 +99,7 @@ class Codec:
         return vault.mac(data) if vault is not None and self.has_secrets else hashlib.sha256(data).hexdigest()
 
     def _text(self, value: Any, seal: _Seal) -> str:
-        plain = self._dumped(value)
+        plain = value if type(value) in self._plain else self._dumped(value)
         if type(plain) in _ATOMS:
             return _encode(plain)
         _check(plain)
