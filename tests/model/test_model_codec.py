@@ -5,7 +5,7 @@ import math
 import os
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 
 import pytest
@@ -113,6 +113,31 @@ def test_the_depth_and_the_size_have_limits_and_circles_are_refused() -> None:
 def test_outputs_are_validated_strictly_and_the_value_is_not_shown(annotation: Any, value: Any) -> None:
     with pytest.raises(EncodingFault, match="declared type"):
         Codec(annotation).encode(value)
+
+
+class Shade(StrEnum):
+    RED = "red"
+
+
+class Seconds(int):
+    pass
+
+
+PLAIN = (None, True, 0, 7, 10**30, "", "text", "é", "a\x00b", "\ud800", 1.5, math.nan, Shade.RED, Seconds(3), [1])
+
+
+@pytest.mark.parametrize("annotation", [Any, None, bool, int, str, float, int | None], ids=str)
+@pytest.mark.parametrize("value", PLAIN, ids=ascii)
+def test_plain_values_are_written_and_refused_as_pydantic_would_have_it(annotation: Any, value: Any) -> None:
+    def outcome(codec: Codec) -> str:
+        try:
+            return codec.encode(value)
+        except EncodingFault as fault:
+            return f"refused: {fault}"
+
+    asked = Codec(annotation)
+    asked._plain = ()  # so that pydantic is asked whatever the value
+    assert outcome(Codec(annotation)) == outcome(asked)
 
 
 def test_a_model_that_was_made_unfit_afterwards_is_refused() -> None:
