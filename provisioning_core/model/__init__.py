@@ -6,6 +6,7 @@ from provisioning_core.model._context import AttemptSink, MemorySink, StepContex
 from provisioning_core.model._facts import FileFacts, Finding, Level, StoreFacts
 from provisioning_core.model._graph import Node, PlanGraph
 from provisioning_core.model._layout import BOX_HEIGHT, BOX_WIDTH, Layout, lay_out
+from provisioning_core.model._making import maker
 from provisioning_core.model._plan import Plan
 from provisioning_core.model._retry import ONCE, Retry
 from provisioning_core.model._run import (
@@ -111,6 +112,7 @@ __all__ = [
     "headline",
     "lay_out",
     "listed",
+    "maker",
     "mask_in",
     "masked",
     "moment",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 from types import TracebackType
 from typing import Self
 
 _COMMIT = b"COMMIT\x00"
+_WRITES_AT_ONCE = re.compile(rb"(_pg3_\w+)\x00WITH given AS MATERIALIZED")
+"""Where the driver prepares a statement that is a commit by itself, under this name."""
 
 
 class Proxy:
@@ -76,10 +79,11 @@ class Proxy:
                     thread.start()
 
     def _pass_on(self, source: socket.socket, sink: socket.socket, is_asking: bool, lost: threading.Event) -> None:
+        at_once: set[bytes] = set()
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 self._speaks.wait()
-                if is_asking and _COMMIT in data and self._is_lost():
+                if is_asking and _is_commit(data, at_once) and self._is_lost():
                     lost.set()
                     if not self._are_sent:
                         break
@@ -94,6 +98,14 @@ class Proxy:
             is_lost = self._lost is not None and number in self._lost
             self.met += is_lost
             return is_lost
+
+
+def _is_commit(data: bytes, at_once: set[bytes]) -> bool:
+    """``at_once``: names of those statements of this connection that are commits by themselves; grows as they are prepared."""
+    if prepared := _WRITES_AT_ONCE.findall(data):
+        at_once.update(prepared)
+        return False
+    return _COMMIT in data or any(b"\x00" + name + b"\x00" in data for name in at_once)
 
 
 def _close(*ends: socket.socket) -> None:

@@ -56,7 +56,7 @@ def sqlite_said(code: int) -> Exception:
         ("08006", True, (False, True), (True, False)),
         (None, False, (False, False), (True, False)),  # no connection was made
         ("55P03", False, (False, False), (False, False)),  # waited for a lock long enough
-        ("57014", False, (False, False), (True, False)),  # a statement took too long
+        ("57014", False, (False, False), (False, False)),  # a statement took too long
         ("53100", False, (False, False), (False, False)),  # the disk is full
         ("53300", False, (False, False), (False, False)),  # too many connections
         ("25006", False, (False, False), (False, False)),  # read-only
@@ -263,9 +263,35 @@ def test_a_new_run_whose_answer_is_lost_is_found(far: SqlStore, proxy: Proxy) ->
 
     with closing(Engine(store=far, plans=[Plan("p", steps=[once])], work=False)) as web:
         web.counts()
-        proxy.lose_answers()
-        run = web.start("p", subject="acme")
-        assert [each.id for each in web.runs(subject="acme").items] == [run.id]
+        for subject in ("first of its graph", "second"):
+            lost = proxy.met
+            proxy.lose_answers()
+            run = web.start("p", subject=subject)
+            assert proxy.met == lost + 1
+            assert [each.id for each in web.runs(subject=subject).items] == [run.id]
+
+
+def test_a_commit_in_one_statement_whose_answer_is_lost_is_unknown_and_repeated_without_effect(far: SqlStore, proxy: Proxy) -> None:
+    run = owned(far, a_run("run"))
+    change = replace(a_change(run, events=1), only_counters=True)
+    proxy.lose_answers()
+    with pytest.raises(StoreUnavailable) as caught:
+        far.commit([change])
+    assert caught.value.is_unknown
+    assert until(lambda: far.load("run").run.version == change.run.version)
+    assert far.commit([change]) == frozenset()
+    assert far.events("run") == list(change.events)
+
+
+def test_a_commit_in_one_statement_that_did_not_arrive_is_unknown_and_not_there(far: SqlStore, proxy: Proxy) -> None:
+    run = owned(far, a_run("run"))
+    change = replace(a_change(run, events=1), only_counters=True)
+    proxy.lose_answers(are_sent=False)
+    with pytest.raises(StoreUnavailable) as caught:
+        far.commit([change])
+    assert (caught.value.is_unknown, far.load("run").run, far.events("run")) == (True, run, [])
+    assert far.commit([change]) == frozenset()
+    assert far.events("run") == list(change.events)
 
 
 def complete(store: SqlStore, run: RunRecord, then: Callable[[Any], Any]) -> None:

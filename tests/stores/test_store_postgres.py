@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+from lock_waiters import wait_for_waiters
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from provisioning_core.errors import LeaseLost, StoreUnavailable
@@ -86,7 +86,7 @@ def test_an_engine_that_was_not_known_at_the_first_look_keeps_what_it_took(postg
     with product.begin() as other, ThreadPoolExecutor() as pool:
         other.execute(text("UPDATE provisioning_runs SET owner = 'new', epoch = 1"))
         claim = pool.submit(postgres_store.claim_run, "one", "run-1")
-        _wait_for_a_waiter(product)
+        wait_for_waiters(product)
         engines_alive(postgres_store, "new")
         other.commit()
         assert claim.result(30) is None
@@ -156,7 +156,7 @@ def test_rolling_back_and_adding_an_effect_can_not_pass_each_other_by(postgres_s
     with product.begin() as one, ThreadPoolExecutor() as pool:
         one.execute(text("UPDATE provisioning_steps SET effect = true"))
         rolled_back = pool.submit(_execute, product, "UPDATE provisioning_runs SET status = 'ROLLED_BACK'")
-        _wait_for_a_waiter(product)
+        wait_for_waiters(product)
         one.commit()
         assert "provisioning_has_effects" in rolled_back.result(30)
 
@@ -168,18 +168,6 @@ def _execute(engine: Engine, statement: str) -> str:
     except Exception as error:
         return str(error)
     return ""
-
-
-def _wait_for_a_waiter(engine: Engine) -> None:
-    """Until somebody waits for a lock."""
-    query = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
-    pause = threading.Event()
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        for _ in range(2000):
-            if connection.execute(query).scalar():
-                return
-            pause.wait(0.005)
-    raise AssertionError("nobody waits for a lock")
 
 
 # waiting, and not for ever
@@ -207,7 +195,7 @@ def test_a_deadlock_is_told_as_a_store_that_is_away(postgres_store: SqlStore, pr
         connection.execute(text("SET LOCAL deadlock_timeout = '20ms'"))  # so that it is this one who gives in
         connection.execute(lock_tenant)
         commit = pool.submit(postgres_store.commit, [change], hook=lambda _, own: own.execute(lock_tenant))
-        _wait_for_a_waiter(product)
+        wait_for_waiters(product)
         with pytest.raises(StoreUnavailable, match="deadlock detected"):
             postgres_store.create(NewRun(run=a_run("again", run.subject), graph=GRAPH), connection=connection)
         connection.rollback()
@@ -232,7 +220,7 @@ def test_more_threads_than_connections_wait_for_their_turn(postgres_store: SqlSt
 
 def test_transactions_are_of_the_kind_they_are_meant_to_be(postgres_store: SqlStore) -> None:
     found = []
-    for use in (postgres_store._database.write, postgres_store._database.read):
+    for use in (postgres_store._database.write, postgres_store._database.read, postgres_store._database.single):
         with use() as connection:
             found.append([connection.execute(text(f"SHOW transaction_{name}")).scalar() for name in ("isolation", "read_only")])
-    assert found == [["read committed", "off"], ["repeatable read", "on"]]
+    assert found == [["read committed", "off"], ["repeatable read", "on"], ["read committed", "off"]]

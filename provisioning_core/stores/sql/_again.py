@@ -19,7 +19,6 @@ _PAUSES = (0.02, 0.2)
 
 def again(work: Callable[[], _T]) -> _T:
     """Do a whole transaction, and again when it was taken back for a passing reason: never one whose answer was lost."""
-    pause = threading.Event()
     for longest in _PAUSES:
         try:
             return work()
@@ -27,5 +26,5 @@ def again(work: Callable[[], _T]) -> _T:
             if not error.is_transient:
                 raise
             _log.info("tried again: %s", error.message)
-            pause.wait(longest * random.uniform(0.5, 1.0))  # noqa: S311  jitter
+            threading.Event().wait(longest * random.uniform(0.5, 1.0))  # noqa: S311  jitter
     return work()

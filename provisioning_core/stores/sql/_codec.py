@@ -22,12 +22,14 @@ from provisioning_core.model import (
     RunStatus,
     StepRecord,
     StepStatus,
+    maker,
 )
 
 Row = dict[str, Any]
 Values = tuple[Any, ...]
 
 _RUN_ENCODED = {"status", "phase", "labels", "attention"}
+_RUN_FLAGS = ("pausing", "cancel_rollback", "forced")
 _RUN_PLAIN = tuple(field.name for field in fields(RunRecord) if field.name not in _RUN_ENCODED)
 _ENGINE = tuple(field.name for field in fields(EngineRecord))
 
@@ -63,14 +65,22 @@ def run_row(run: RunRecord) -> Row:
     return row
 
 
-def run_record(row: RowMapping) -> RunRecord:
-    return RunRecord(
-        **{name: row[name] for name in _RUN_PLAIN},
-        status=RunStatus(row["status"]),
-        phase=Phase(row["phase"]),
-        labels=json.loads(row["labels"]),
-        attention=_error(row["attention"]),
-    )
+RUN_NAMES = tuple(field.name for field in fields(RunRecord))
+_make_run = maker(RunRecord)
+_RUN_STATUSES = {status.value: status for status in RunStatus}
+_PHASES = {phase.value: phase for phase in Phase}
+
+
+def run_record(row: Sequence[Any]) -> RunRecord:
+    """Of the columns of RUN_NAMES, and maybe more behind them."""
+    values = dict(zip(RUN_NAMES, row, strict=False))
+    values["status"] = _RUN_STATUSES.get(values["status"]) or RunStatus(values["status"])
+    values["phase"] = _PHASES.get(values["phase"]) or Phase(values["phase"])
+    values["labels"] = json.loads(values["labels"]) if values["labels"] != "{}" else {}
+    values["attention"] = _error(values["attention"])
+    for name in _RUN_FLAGS:
+        values[name] = bool(values[name])
+    return _make_run(*values.values())
 
 
 STEP_NAMES = (
@@ -78,7 +88,6 @@ STEP_NAMES = (
     *("skip_reason", "signalled", "started_at", "finished_at", "next_attempt_at", "deadline_at", "progress", "message", "output"),
     *("error", "undo_error", "engine", "checkpoint"),
 )
-_STEP_FIELDS = STEP_NAMES[1:]
 EVENT_NAMES = ("run_id", "seq", "at", "type", "step", "attempt", "data", "actor")
 
 
@@ -113,16 +122,40 @@ def step_values(run_id: str, step: StepRecord) -> Values:
     )
 
 
+_make_step = maker(StepRecord, STEP_NAMES[1:])
+_STEP_STATUSES = {status.value: status for status in StepStatus}
+
+
 def step_record(row: Sequence[Any]) -> StepRecord:
-    """Of the columns of STEP_NAMES, but the run's id."""
-    values = dict(zip(_STEP_FIELDS, row, strict=True))
-    values["status"] = StepStatus(values["status"])
-    if values["live"] is not None:
-        values["live"] = Direction(values["live"])
-    for name in ("error", "undo_error"):
-        if values[name] is not None:
-            values[name] = _error(values[name])
-    return StepRecord(**values)
+    """Of the columns of STEP_NAMES. There may be thousands, so nothing is called that need not be."""
+    _, name, status, attempt, failures, token, live, zombie, round_, effect, redo, half_done, skip_reason, signalled, *rest = row
+    started_at, finished_at, next_attempt_at, deadline_at, progress, message, output, error, undo_error, engine, checkpoint = rest
+    return _make_step(
+        name,
+        _STEP_STATUSES.get(status) or StepStatus(status),
+        attempt,
+        failures,
+        token,
+        None if live is None else Direction(live),
+        bool(zombie),
+        round_,
+        bool(effect),
+        bool(redo),
+        bool(half_done),
+        skip_reason,
+        bool(signalled),
+        started_at,
+        finished_at,
+        next_attempt_at,
+        deadline_at,
+        progress,
+        message,
+        output,
+        None if error is None else _error(error),
+        None if undo_error is None else _error(undo_error),
+        engine,
+        checkpoint,
+    )
 
 
 def event_values(event: EventRecord) -> Values:
@@ -131,18 +164,13 @@ def event_values(event: EventRecord) -> Values:
     return (event.run_id, event.seq, event.at, event.type, event.step, event.attempt, data, _storable(event.actor))
 
 
-def event_record(row: RowMapping) -> EventRecord:
-    data = row["data"]
-    return EventRecord(
-        run_id=row["run_id"],
-        seq=row["seq"],
-        at=row["at"],
-        type=row["type"],
-        step=row["step"],
-        attempt=row["attempt"],
-        data=json.loads(data) if data != "{}" else {},
-        actor=row["actor"],
-    )
+_make_event = maker(EventRecord, EVENT_NAMES)
+
+
+def event_record(row: Sequence[Any]) -> EventRecord:
+    """Of the columns of EVENT_NAMES."""
+    run_id, seq, at, kind, step, attempt, data, actor = row
+    return _make_event(run_id, seq, at, kind, step, attempt, json.loads(data) if data != "{}" else {}, actor)
 
 
 def resource_row(run_id: str, resource: ResourceRecord) -> Row:
@@ -158,7 +186,7 @@ def resource_row(run_id: str, resource: ResourceRecord) -> Row:
     }
 
 
-def resource_record(row: RowMapping) -> ResourceRecord:
+def resource_record(row: Mapping[str, Any]) -> ResourceRecord:
     return ResourceRecord(
         step=row["step"],
         kind=row["kind"],
@@ -182,7 +210,7 @@ def request_row(request: RequestRecord) -> Row:
     }
 
 
-def request_record(row: RowMapping) -> RequestRecord:
+def request_record(row: Mapping[str, Any]) -> RequestRecord:
     return RequestRecord(
         id=row["id"],
         run_id=row["run_id"],
@@ -198,7 +226,7 @@ def completion_row(run_id: str, completion: Completion) -> Row:
     return {"run_id": run_id, "step": completion.step, "token": completion.token, "output": completion.output}
 
 
-def completion_record(row: RowMapping) -> Completion:
+def completion_record(row: Mapping[str, Any]) -> Completion:
     return Completion(step=row["step"], token=row["token"], output=row["output"])
 
 

@@ -41,6 +41,10 @@ class Database(Protocol):
         """A connection that sees one moment of the database."""
         ...
 
+    def single(self) -> AbstractContextManager[Connection]:
+        """A connection for one statement that reads; or writes, where ``sql.has_single_writes``, and is committed at once."""
+        ...
+
     def lock_schema(self, connection: Connection) -> None:
         """Until the transaction ends, nobody else makes or upgrades the schema."""
         ...

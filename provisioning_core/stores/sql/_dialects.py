@@ -40,6 +40,8 @@ class SqlDialect(ABC):
     """Writes statements down for the driver itself, parameters by position."""
     now: ColumnElement[float]
     """The database's clock: seconds since the epoch."""
+    has_single_writes = False
+    """Whether a whole commit may be one statement (:class:`AtOnce`). Where no network is between, several cost no more."""
 
     @abstractmethod
     def insert(self, table: Table) -> Any:
@@ -100,6 +102,7 @@ class PostgresDialect(SqlDialect):
 
     name = "postgresql"
     positional = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]
+    has_single_writes = True
     now = literal_column("extract(epoch from clock_timestamp())::double precision", Double)
 
     def insert(self, table: Table) -> Any:

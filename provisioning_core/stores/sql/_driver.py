@@ -56,8 +56,14 @@ class PreparedAtOnce:
 
     def run(self, driver: Any, rows: Sequence[Values]) -> Any:
         cursor = driver.cursor()
-        cursor.execute(self.text, [_encode([dict(zip(self._names, row, strict=True)) for row in rows])])
+        cursor.execute(self.text, [as_json(self._names, rows)])
         return cursor
+
+
+def as_json(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Rows of values as one JSON text, in which whatever is None is left out: a row of steps is half empty."""
+    names = tuple(names)
+    return _encode([{name: value for name, value in zip(names, row, strict=True) if value is not None} for row in rows])
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

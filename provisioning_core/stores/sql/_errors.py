@@ -20,6 +20,7 @@ _UNDEFINED_TABLE = "42P01"  # PostgreSQL's; its text depends on the server's lan
 
 _NOTHING_WRITTEN = frozenset({"40001", "40P01"})
 """PostgreSQL's serialization failure and deadlock: it took everything back, and asks to be asked again."""
+_CANCELLED = "57014"  # PostgreSQL's, for a statement that took too long: it cancels none whose effect is recorded
 _MAYBE_WRITTEN = ("08", "57", "40003")
 """What PostgreSQL says, or begins with, when a commit's answer may have been another one: lost connections, a server that ends."""
 _SQLITE_BUSY, _SQLITE_REFUSES = frozenset({15, 261, 517}), frozenset({5, 6, 13, 19})
@@ -53,7 +54,7 @@ def _may_be_written(error: DBAPIError | PoolTimeout) -> bool:
     code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
     if code is not None:
         return (code & 0xFF) not in _SQLITE_REFUSES
-    return _sqlstate(error).startswith(_MAYBE_WRITTEN) or not _sqlstate(error)
+    return _sqlstate(error) != _CANCELLED and (_sqlstate(error).startswith(_MAYBE_WRITTEN) or not _sqlstate(error))
 
 
 def _sqlstate(error: SQLAlchemyError) -> str:
@@ -64,7 +65,7 @@ def let_go(connection: Connection) -> None:
     """Give a connection back. If that fails, the server is gone, and with it whatever was not committed: nobody needs to be told."""
     try:
         connection.close()
-    except SQLAlchemyError:
+    except Exception:  # noqa: BLE001  what the driver says while the pool resets a connection comes through as it is
         _log.debug("a connection could not be given back", exc_info=True)
 
 

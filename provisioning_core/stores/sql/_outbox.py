@@ -28,7 +28,7 @@ from provisioning_core.outbox import (
     Settled,
 )
 from provisioning_core.stores._cursors import cursor_after, number_in
-from provisioning_core.stores._noting import Subscriptions
+from provisioning_core.stores._noting import Note, Subscriptions
 from provisioning_core.stores.sql._again import again
 from provisioning_core.stores.sql._database import Database
 from provisioning_core.stores.sql._outbox_codec import (
@@ -63,14 +63,15 @@ class SqlOutbox:
 
         ``is_callers``: the transaction may see an older moment of the database, so what it says of endpoints is not kept.
         """
-        wanted = self._subscriptions(connection, is_callers=is_callers)
-        if not wanted:
-            return
-        notes = [note for run, events in told if events for note in wanted.notes(run.plan, events)]
+        notes = _notes(self._subscriptions(connection, is_callers=is_callers), told)
         if notes:
             # In one order, so that two engines at once don't wait for each other.
             rows = [note_row(note) for note in sorted(notes, key=lambda note: (note.endpoint_id, note.run_id))]
             connection.execute(self._do.note, rows)
+
+    def is_silent(self, told: Iterable[tuple[RunRecord, Sequence[EventRecord]]]) -> bool:
+        """Whether :meth:`note` would do nothing, as far as this process knows without asking; False when it would have to ask."""
+        return time.monotonic() < self._fresh_until and not _notes(self._known, told)
 
     def _subscriptions(self, connection: Connection, *, is_callers: bool) -> Subscriptions:
         asked_at = time.monotonic()
@@ -266,7 +267,13 @@ class SqlOutbox:
 
     def _read(self, work: Callable[[Connection], _T]) -> _T:
         def read() -> _T:
-            with self._database.read() as connection, self._database.translated():
+            with self._database.single() as connection, self._database.translated():
                 return work(connection)
 
         return again(read)
+
+
+def _notes(wanted: Subscriptions, told: Iterable[tuple[RunRecord, Sequence[EventRecord]]]) -> list[Note]:
+    if not wanted:
+        return []
+    return [note for run, events in told if events for note in wanted.notes(run.plan, events)]

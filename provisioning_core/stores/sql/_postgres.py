@@ -1,7 +1,8 @@
 """Connections to PostgreSQL.
 
 Theory of operation. Each piece of work has a connection of its own for one transaction: READ COMMITTED where it writes (the rows
-that matter are locked, so it sees the latest of them), REPEATABLE READ and read-only where it reads. A connection that was idle
+that matter are locked, so it sees the latest of them), REPEATABLE READ and read-only where it reads. What is one statement needs no
+transaction around it, and is sent on a connection that commits each by itself. A connection that was idle
 for a moment is asked whether it is still there before it is used, and nothing is waited for without end: not for a lock, not for
 a statement, not for a network that has gone silent. A client that falls silent in the middle of a transaction loses it, and with
 it the locks that others wait for. What a user's own code does in a transaction of the store's takes as long as it takes: there
@@ -10,7 +11,6 @@ the server's own settings hold.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -24,7 +24,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from provisioning_core.errors import Conflict, MissingExtra, ProvisioningError
 from provisioning_core.stores.sql._address import passwords_of
 from provisioning_core.stores.sql._dialects import PostgresDialect
-from provisioning_core.stores.sql._errors import Translator, let_go
+from provisioning_core.stores.sql._errors import Translator
+from provisioning_core.stores.sql._ready import IDLE, ReadyConnections
 
 _SCHEMA_LOCK = 0x70726F76  # "prov": whoever makes or upgrades the schema holds this advisory lock
 _PATIENCE = {
@@ -41,11 +42,26 @@ SELECT set_config(name, wanted, false)
 FROM (VALUES ('lock_timeout', %s), ('statement_timeout', %s), ('idle_in_transaction_session_timeout', %s)) AS limits (name, wanted)
 WHERE current_setting(name) = '0'
 """
-_IDLE = 0.5
-"""Seconds after which a connection that lies in the pool is not trusted to be alive."""
-_KEPT = 4
-"""Connections that are kept ready for the next thing to be written."""
+_KEPT, _KEPT_SINGLE = 2, 4
+"""Connections that are kept ready for the next transaction that writes or reads; for the next single statement."""
 _BROKEN = 3  # libpq's PQTRANS_INERROR
+
+
+class _Connections:
+    """Those of one engine, by what they are for."""
+
+    def __init__(self, engine: Engine, translated: Translator, *, is_own: bool) -> None:
+        """``is_own``: some are kept ready; an engine that was handed in has them all back after each use."""
+        few, more = (_KEPT, _KEPT_SINGLE) if is_own else (0, 0)
+        self.engine = engine
+        self.writing = ReadyConnections(engine, translated, most=few, isolation_level="READ COMMITTED")
+        self.reading = ReadyConnections(engine, translated, most=few, isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self.single = ReadyConnections(engine, translated, most=more, isolation_level="AUTOCOMMIT")
+        self.users = ReadyConnections(engine, translated, most=0, isolation_level="READ COMMITTED")
+
+    def close(self) -> None:
+        for kind in (self.writing, self.reading, self.single):
+            kind.close()
 
 
 class Postgres:
@@ -58,60 +74,24 @@ class Postgres:
         self.url = url
         self._busy_timeout = busy_timeout
         self.translated = Translator(passwords_of(url))
-        self._given = engine
-        self._own: Engine | None = None
-        self._kept: list[tuple[Connection, float]] = []
+        self._given = None if engine is None else _Connections(engine, self.translated, is_own=False)
+        self._own: _Connections | None = None
         self._connecting = threading.Lock()
-        self._engine()  # so that a missing driver is told at once
+        self._connections()  # so that a missing driver is told at once
 
     @contextmanager
     def write(self, *, is_users: bool = False) -> Iterator[Connection]:
         """A transaction: committed at the end, rolled back when the block raises. Raises Conflict when a statement had broken it."""
-        if is_users or self._given is not None:
-            with self._connection(isolation_level="READ COMMITTED") as connection:
-                if is_users:
-                    self._lift_limits(connection)
-                yield connection
-                self._commit(connection)
-        else:
-            with self._kept_connection() as connection:
-                yield connection
-                self._commit(connection)
-
-    def _commit(self, connection: Connection) -> None:
-        _check_unbroken(connection)
-        with self.translated(commits=True):
-            connection.commit()
-
-    @contextmanager
-    def _kept_connection(self) -> Iterator[Connection]:
-        """In a transaction. It was kept from a moment ago, if one was; and is kept again, unless something goes wrong."""
-        connection = self._taken()
-        try:
+        connections = self._connections()
+        with (connections.users if is_users else connections.writing).one() as connection:
             with self.translated():
-                connection.begin()
+                connection.begin()  # now, not with the first statement: a step's attempt must know its transaction
+            if is_users:
+                self._lift_limits(connection)
             yield connection
-        except BaseException:
-            let_go(connection)
-            raise
-        self._keep(connection)
-
-    def _taken(self) -> Connection:
-        while self._kept:
-            with contextlib.suppress(IndexError):  # another thread was quicker
-                connection, used_at = self._kept.pop()
-                if time.monotonic() - used_at < _IDLE:
-                    return connection
-                let_go(connection)
-        with self.translated():
-            connection = self._engine().connect()
-            return connection.execution_options(isolation_level="READ COMMITTED")
-
-    def _keep(self, connection: Connection) -> None:
-        if len(self._kept) < _KEPT and self._own is connection.engine:
-            self._kept.append((connection, time.monotonic()))
-        else:
-            let_go(connection)
+            _check_unbroken(connection)
+            with self.translated(commits=True):
+                connection.commit()
 
     def _lift_limits(self, connection: Connection) -> None:
         with self.translated():
@@ -121,29 +101,27 @@ class Postgres:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one moment of the database."""
-        with self._connection(isolation_level="REPEATABLE READ", postgresql_readonly=True) as connection:
+        with self._connections().reading.one() as connection:
             yield connection
+            self._end(connection)
 
     @contextmanager
-    def _connection(self, **options: Any) -> Iterator[Connection]:
-        with self.translated():
-            connection = self._engine().connect()
-        try:
-            with self.translated():
-                connection.execution_options(**options)  # the connection's: an engine's would give way to those of one handed in
-                connection.begin()  # now, not with the first statement: a step's attempt must know its transaction
+    def single(self) -> Iterator[Connection]:
+        """A connection that commits each statement by itself, and waits for one answer only."""
+        with self._connections().single.one() as connection:
             yield connection
-        finally:
-            let_go(connection)
+            self._end(connection)
+
+    def _end(self, connection: Connection) -> None:
+        with self.translated():
+            connection.rollback()
 
     def close(self) -> None:
         with self._connecting:
-            engine, self._own = self._own, None
-        kept, self._kept = self._kept, []
-        for connection, _ in kept:
-            let_go(connection)
-        if engine is not None:
-            engine.dispose()
+            own, self._own = self._own, None
+        if own is not None:
+            own.close()
+            own.engine.dispose()
 
     def lock_schema(self, connection: Connection) -> None:
         """Wait until nobody else makes or upgrades the schema; held until the transaction ends."""
@@ -159,12 +137,12 @@ class Postgres:
                 hint="Hand in a connection with a transaction (`with engine.begin() as connection`).",
             )
 
-    def _engine(self) -> Engine:
+    def _connections(self) -> _Connections:
         if self._given is not None:
             return self._given
         with self._connecting:
             if self._own is None:
-                self._own = _new_engine(self.url, self._busy_timeout)
+                self._own = _Connections(_new_engine(self.url, self._busy_timeout), self.translated, is_own=True)
             return self._own
 
 
@@ -188,7 +166,7 @@ def _note_use(_connection: Any, record: ConnectionPoolEntry) -> None:
 def _check_alive(engine: Engine, connection: Any, record: ConnectionPoolEntry) -> None:
     """Ask a connection that was idle; one in steady use is not asked, its next statement tells. The pool then makes a new one."""
     used_at = record.info.get("used_at")
-    if used_at is None or time.monotonic() - used_at < _IDLE:
+    if used_at is None or time.monotonic() - used_at < IDLE:
         return
     try:
         engine.dialect.do_ping(connection)
@@ -199,8 +177,9 @@ def _check_alive(engine: Engine, connection: Any, record: ConnectionPoolEntry) -
 def _set_patience(connection: Any, busy_timeout: float) -> None:
     """Wait no longer than this for a lock, and twice as long for all else, unless the server, the role or the URL says otherwise."""
     lock, rest = (f"{max(1, round(seconds * 1000))}ms" for seconds in (busy_timeout, 2 * busy_timeout))
+    connection.autocommit = True  # in one go: BEGIN and COMMIT would each be one more
     connection.execute(_SET_LIMITS, [lock, rest, rest])
-    connection.commit()
+    connection.autocommit = False
 
 
 def _check_unbroken(connection: Connection) -> None:

@@ -122,6 +122,10 @@ class Sqlite(ABC):
     def read(self) -> AbstractContextManager[Connection]:
         """A connection that sees one moment of the database."""
 
+    def single(self) -> AbstractContextManager[Connection]:
+        """A connection for one statement that reads."""
+        return self.read()
+
     @abstractmethod
     def _writer(self) -> Engine:
         """The engine of the one connection that writes."""

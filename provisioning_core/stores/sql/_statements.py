@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, Update, bindparam, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
-from provisioning_core.stores.sql._codec import EVENT_NAMES, STEP_NAMES
+from provisioning_core.stores.sql._codec import EVENT_NAMES, RUN_NAMES, STEP_NAMES
 from provisioning_core.stores.sql._dialects import SqlDialect
 from provisioning_core.stores.sql._driver import Prepared
+from provisioning_core.stores.sql._query import Query
 from provisioning_core.stores.sql._tables import completions, durations, engines, events, graphs, requests, resources, runs, steps
 
 _OLD_MEAN = 0.8
@@ -19,7 +34,8 @@ GUARD = {"b_id": runs.c.id, "b_epoch": runs.c.epoch, "b_owner": runs.c.owner, "b
 """What guards a run's row."""
 _COUNTED = {name: runs.c[name] for name in COUNTERS} | GUARD
 _FIXED = ("number", "id", "plan", "subject", "created_at", "epoch")
-_CHANGING = tuple(column.name for column in runs.c if column.name not in _FIXED)
+CHANGING = tuple(column.name for column in runs.c if column.name not in _FIXED)
+"""Columns of a run that a commit may change."""
 
 
 class WriteStatements:
@@ -39,7 +55,7 @@ class WriteStatements:
         )
         self.insert_graph = sql.insert(graphs).on_conflict_do_nothing()
         self.insert_run = sql.insert(runs).on_conflict_do_nothing().returning(runs.c.id)
-        self.update_run = Prepared(_guarded(_CHANGING), sql.positional)
+        self.update_run = Prepared(_guarded(CHANGING), sql.positional)
         self.count_runs = sql.update_rows(_is_mine, _COUNTED, COUNTERS)
         self.upsert_steps = sql.insert_rows(steps, STEP_NAMES, key=("run_id", "name"))
         self.remove_step = delete(steps).where(steps.c.run_id == bindparam("b_run_id"), steps.c.name == bindparam("b_name"))
@@ -119,44 +135,45 @@ class LeaseStatements:
 
 
 class ReadStatements:
-    """For reading."""
+    """For reading. All but lists of runs, which are put together as they are asked for."""
 
     def __init__(self, sql: SqlDialect) -> None:
-        self.runs = select(runs).where(sql.among(runs.c.id, "ids"))
-        self.epoch = select(runs.c.epoch).where(runs.c.id == bindparam("run_id"))
-        self.graphs = select(graphs).where(sql.among(graphs.c.fingerprint, "fingerprints"))
-        self.steps = select(*(steps.c[name] for name in STEP_NAMES)).where(sql.among(steps.c.run_id, "ids"))
-        self.resources = select(resources).where(sql.among(resources.c.run_id, "ids")).order_by(resources.c.number)
-        self.completions = select(completions).where(sql.among(completions.c.run_id, "ids"))
-        self.requests = select(requests).where(sql.among(requests.c.run_id, "ids")).order_by(requests.c.at, requests.c.number)
-        self.owned_requests = (
-            select(requests)
-            .join(runs, runs.c.id == requests.c.run_id)
-            .where(runs.c.owner == bindparam("engine"))
-            .order_by(requests.c.at, requests.c.number)
-        )
-        has_requests = exists().where(requests.c.run_id == runs.c.id)
-        is_set_aside = runs.c.attention.is_not(None)
+        def query(statement: Select[Any]) -> Query:
+            return Query(statement, sql.positional)
+
+        every_run = select(*(runs.c[name] for name in RUN_NAMES))
+        has_completions, has_requests = (exists().where(each.c.run_id == runs.c.id) for each in (completions, requests))
+        more = (has_completions.label("has_completions"), has_requests.label("has_requests"))
+        self.runs = query(every_run.add_columns(*more).where(sql.among(runs.c.id, "ids")))
+        self.latest = query(every_run.where(runs.c.subject == bindparam("subject")).order_by(runs.c.number.desc()).limit(1))
+        self.by_key = query(every_run.where(runs.c.subject == bindparam("subject"), runs.c.idempotency_key == bindparam("key")))
+        self.epoch = query(select(runs.c.epoch).where(runs.c.id == bindparam("run_id")))
+        self.graphs = query(select(graphs.c.fingerprint, graphs.c.graph).where(sql.among(graphs.c.fingerprint, "fingerprints")))
+        self.steps = query(select(*(steps.c[name] for name in STEP_NAMES)).where(sql.among(steps.c.run_id, "ids")))
+        self.resources = query(select(resources).where(sql.among(resources.c.run_id, "ids")).order_by(resources.c.number))
+        self.completions = query(select(completions).where(sql.among(completions.c.run_id, "ids")))
+        in_order = select(requests).order_by(requests.c.at, requests.c.number)
+        self.requests = query(in_order.where(sql.among(requests.c.run_id, "ids")))
+        is_owned = runs.c.owner == bindparam("engine")
+        self.owned_requests = query(in_order.join(runs, runs.c.id == requests.c.run_id).where(is_owned))
         heads = select(
             runs.c.id,
             runs.c.status,
             runs.c.version,
             runs.c.seq,
             has_requests.label("has_requests"),
-            is_set_aside.label("is_set_aside"),
+            runs.c.attention.is_not(None).label("is_set_aside"),
         )
-        self.head = heads.where(runs.c.id == bindparam("run_id"))
-        self.heads = heads.where(sql.among(runs.c.id, "ids"))
-        self.latest = select(runs).where(runs.c.subject == bindparam("subject")).order_by(runs.c.number.desc()).limit(1)
-        self.by_key = select(runs).where(runs.c.subject == bindparam("subject"), runs.c.idempotency_key == bindparam("key"))
-        self.counts = select(runs.c.status, func.count()).group_by(runs.c.status)
-        self.events = (
-            select(events)
+        self.head = query(heads.where(runs.c.id == bindparam("run_id")))
+        self.heads = query(heads.where(sql.among(runs.c.id, "ids")))
+        self.counts = query(select(runs.c.status, func.count()).group_by(runs.c.status))
+        self.events = query(
+            select(*(events.c[name] for name in EVENT_NAMES))
             .where(events.c.run_id == bindparam("run_id"), events.c.seq > bindparam("after"))
             .order_by(events.c.seq)
             .limit(bindparam("most"))
         )
-        self.durations = select(durations.c.step, durations.c.seconds).where(durations.c.plan == bindparam("plan"))
+        self.durations = query(select(durations.c.step, durations.c.seconds).where(durations.c.plan == bindparam("plan")))
 
 
 def is_free(sql: SqlDialect) -> ColumnElement[bool]:

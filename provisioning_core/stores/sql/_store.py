@@ -25,16 +25,17 @@ from provisioning_core.model import (
     RunRecord,
     RunSnapshot,
     Standing,
-    StatusChange,
     StoreFacts,
     UnreadableRun,
 )
 from provisioning_core.ports import NewRun, RunChange, RunHead, RunPageRecord, StatusHook
 from provisioning_core.stores.sql import _examining, _pruning, _schema
 from provisioning_core.stores.sql._again import again
+from provisioning_core.stores.sql._at_once import fits_one_statement
 from provisioning_core.stores.sql._attempt import SqlAttempt, sql_attempt
 from provisioning_core.stores.sql._callers import connection_of, on_callers
 from provisioning_core.stores.sql._database import database_at
+from provisioning_core.stores.sql._hooks import created_by, tell
 from provisioning_core.stores.sql._leasing import Leasing
 from provisioning_core.stores.sql._outbox import SqlOutbox
 from provisioning_core.stores.sql._reading import Reader, run_not_found, undamaged
@@ -140,7 +141,7 @@ class SqlStore:
 
     def engines(self) -> tuple[EngineRecord, ...]:
         """All rows, expired ones too."""
-        return self._read(self._leasing.engines)
+        return self._ask(self._leasing.engines)
 
     def bury(self, engine_ids: Collection[str]) -> None:
         """Remove the rows of those of these engines whose time has run out."""
@@ -151,7 +152,7 @@ class SqlStore:
     ) -> list[RunSnapshot | UnreadableRun]:
         """Take runs of these plans whose time has come and that have no living owner, oldest first."""
         asked = self._leasing.asked(plans, now, limit, dead)
-        if not self._read(lambda connection: self._leasing.is_any_claimable(connection, asked)):
+        if not self._ask(lambda connection: self._leasing.is_any_claimable(connection, asked)):
             return []
         return self._write(lambda connection: self._reader.readable(connection, self._leasing.claim(connection, engine_id, asked)))
 
@@ -166,7 +167,7 @@ class SqlStore:
 
     def owned(self, engine_id: str) -> list[str]:
         """Ids of the runs that this engine owns."""
-        return self._read(lambda connection: self._leasing.owned(connection, engine_id))
+        return self._ask(lambda connection: self._leasing.owned(connection, engine_id))
 
     # writing
 
@@ -177,13 +178,24 @@ class SqlStore:
         return again(lambda: self._create(new, hook))
 
     def _create(self, new: NewRun, hook: StatusHook | None) -> bool:
+        created = self._create_at_once(new) if hook is None else None
+        return self._create_in_parts(new, hook) if created is None else created
+
+    def _create_at_once(self, new: NewRun) -> bool | None:
+        """None when it has to be done in parts."""
+        if not self._writer.has_single_writes or not self.outbox.is_silent([(new.run, new.events)]):
+            return None
+        with self._database.single() as own, self._translated(commits=True):
+            return self._writer.create_at_once(own, new)
+
+    def _create_in_parts(self, new: NewRun, hook: StatusHook | None) -> bool:
         with self._database.write() as own:
             with self._translated():
                 created = self._writer.create(own, new)
                 if created:
                     self.outbox.note(own, [(new.run, new.events)])
             if created:
-                _tell(hook, _created(new), own)
+                tell(hook, created_by(new), own)
             return created
 
     def _create_on_callers(self, new: NewRun, hook: StatusHook | None, connection: Connection) -> bool:
@@ -196,7 +208,7 @@ class SqlStore:
                 if created:
                     self.outbox.note(connection, [(new.run, new.events)], is_callers=True)
             if created:
-                _tell(hook, _created(new), connection)
+                tell(hook, created_by(new), connection)
         return created
 
     def commit(self, changes: Sequence[RunChange], *, hook: StatusHook | None = None) -> frozenset[str]:
@@ -209,9 +221,26 @@ class SqlStore:
 
     def _commit(self, changes: Sequence[RunChange], hook: StatusHook | None) -> Sequence[RunChange]:
         try:
+            if self._is_plain(changes, hook):
+                return self._commit_at_once(changes)
             return self._commit_in_good_faith(changes, hook)
         except (Outdated, _Refused):  # refused, perhaps, because it had been written before
             return self._commit_with_care(changes, hook)
+
+    def _is_plain(self, changes: Sequence[RunChange], hook: StatusHook | None) -> bool:
+        """Whether nobody has to be told in the transaction, and it can be one statement."""
+        if hook is not None and any(change.status_change is not None for change in changes):
+            return False
+        if not self._writer.has_single_writes or not fits_one_statement(changes):
+            return False
+        return self.outbox.is_silent((change.run, change.events) for change in changes)
+
+    def _commit_at_once(self, changes: Sequence[RunChange]) -> Sequence[RunChange]:
+        with self._database.single() as connection, self._refusing(commits=True):
+            is_written = self._writer.write_at_once(connection, changes)
+        if not is_written:
+            raise Outdated
+        return changes
 
     def _commit_in_good_faith(self, changes: Sequence[RunChange], hook: StatusHook | None) -> Sequence[RunChange]:
         with self._database.write() as connection:
@@ -219,7 +248,7 @@ class SqlStore:
                 self._writer.write_in_good_faith(connection, changes)
                 self.outbox.note(connection, ((change.run, change.events) for change in changes))
             for change in changes:
-                _tell(hook, change.status_change, connection)
+                tell(hook, change.status_change, connection)
         return changes
 
     def _commit_with_care(self, changes: Sequence[RunChange], hook: StatusHook | None) -> Sequence[RunChange]:
@@ -227,21 +256,21 @@ class SqlStore:
             fresh = self._write_changes(connection, changes)
             for each in fresh:
                 if each.changes_status:
-                    _tell(hook, each.change.status_change, connection)
+                    tell(hook, each.change.status_change, connection)
         return [each.change for each in fresh]
 
     def _write_changes(self, connection: Connection, changes: Sequence[RunChange]) -> list[Guarded]:
         with self._refusing():
             fresh = self._writer.guard(connection, changes)
             self._writer.write(connection, fresh)
-            self.outbox.note(connection, ((each.change.run, _new_events(each)) for each in fresh))
+            self.outbox.note(connection, ((each.change.run, each.new_events) for each in fresh))
             return fresh
 
     @contextmanager
-    def _refusing(self) -> Iterator[None]:
+    def _refusing(self, *, commits: bool = False) -> Iterator[None]:
         """Tells what the data's rules refuse from what a hook raises."""
         try:
-            with self._translated():
+            with self._translated(commits=commits):
                 yield
         except Conflict as error:
             raise _Refused(error) from error
@@ -274,7 +303,7 @@ class SqlStore:
 
     def requests(self, engine_id: str) -> list[RequestRecord]:
         """Recorded verbs for runs that this engine owns, oldest first."""
-        return self._read(lambda connection: self._reader.owned_requests(connection, engine_id))
+        return self._ask(lambda connection: self._reader.owned_requests(connection, engine_id))
 
     def transaction(self, run_id: str, epoch: int) -> AbstractContextManager[SqlAttempt]:
         """One transaction for a transactional step. On SQLite it holds all other writers up.
@@ -294,27 +323,27 @@ class SqlStore:
 
     def head(self, run_id: str) -> RunHead:
         """Raises NotFound."""
-        return self._read(lambda connection: self._reader.head(connection, run_id))
+        return self._ask(lambda connection: self._reader.head(connection, run_id))
 
     def heads(self, run_ids: Collection[str]) -> Mapping[str, RunHead]:
         """Those of these runs that exist."""
-        return self._read(lambda connection: self._reader.heads(connection, run_ids)) if run_ids else {}
+        return self._ask(lambda connection: self._reader.heads(connection, run_ids)) if run_ids else {}
 
     def latest(self, subject: str, *, connection: Any = None) -> RunRecord | None:
         """The subject's newest run."""
-        return self._read(lambda own: self._reader.latest(own, subject), connection)
+        return self._ask(lambda own: self._reader.latest(own, subject), connection)
 
     def by_idempotency_key(self, subject: str, key: str, *, connection: Any = None) -> RunRecord | None:
         """The subject's run that was started with this key."""
-        return self._read(lambda own: self._reader.by_idempotency_key(own, subject, key), connection)
+        return self._ask(lambda own: self._reader.by_idempotency_key(own, subject, key), connection)
 
     def runs(self, where: RunFilter, *, limit: int, cursor: str | None = None) -> RunPageRecord:
         """Newest first. Raises InvalidInput for a cursor that is not one."""
-        return self._read(lambda connection: self._reader.page(connection, where, limit, cursor))
+        return self._ask(lambda connection: self._reader.page(connection, where, limit, cursor))
 
     def counts(self) -> Mapping[str, int]:
         """How many runs there are of each status that occurs."""
-        return self._read(self._reader.counts)
+        return self._ask(self._reader.counts)
 
     def standing(self, now: float) -> Standing:
         """How all runs stand. Whether their owners live is told by the database's clock."""
@@ -322,11 +351,11 @@ class SqlStore:
 
     def events(self, run_id: str, *, after: int = 0, limit: int = 1000) -> list[EventRecord]:
         """In order, from number ``after + 1`` on."""
-        return self._read(lambda connection: self._reader.events(connection, run_id, after, limit))
+        return self._ask(lambda connection: self._reader.events(connection, run_id, after, limit))
 
     def durations(self, plan: str) -> Mapping[str, float]:
         """Mean seconds each step of the plan took in runs that succeeded."""
-        return self._read(lambda connection: self._reader.durations(connection, plan))
+        return self._ask(lambda connection: self._reader.durations(connection, plan))
 
     def add_durations(self, plan: str, seconds: Mapping[str, float]) -> None:
         """Take the durations of a succeeded run into the means."""
@@ -342,15 +371,22 @@ class SqlStore:
         return again(write)
 
     def _read(self, work: Callable[[Connection], _T], given: Any = None) -> _T:
+        return self._look(self._database.read, work, given)
+
+    def _ask(self, work: Callable[[Connection], _T], given: Any = None) -> _T:
+        """Read with one statement only."""
+        return self._look(self._database.single, work, given)
+
+    def _look(self, connected: Callable[[], AbstractContextManager[Connection]], work: Callable[[Connection], _T], given: Any) -> _T:
         if given is not None:
             with on_callers(self._database), undamaged():
                 return work(connection_of(given, self._database))
 
-        def read() -> _T:
-            with self._database.read() as connection, self._translated(), undamaged():
+        def look() -> _T:
+            with connected() as connection, self._translated(), undamaged():
                 return work(connection)
 
-        return again(read)
+        return again(look)
 
 
 class _Refused(Exception):
@@ -359,17 +395,3 @@ class _Refused(Exception):
     def __init__(self, why: Conflict) -> None:
         super().__init__(why.message)
         self.why = why
-
-
-def _created(new: NewRun) -> StatusChange:
-    run = new.run
-    return StatusChange(run_id=run.id, subject=run.subject, plan=run.plan, old=None, new=run.status, at=run.created_at)
-
-
-def _new_events(each: Guarded) -> list[EventRecord]:
-    return [event for event in each.change.events if event.seq > each.known_seq]
-
-
-def _tell(hook: StatusHook | None, change: StatusChange | None, connection: Connection) -> None:
-    if hook is not None and change is not None:
-        hook(change, connection)

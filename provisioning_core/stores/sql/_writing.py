@@ -2,11 +2,11 @@
 
 Theory of operation. A commit is one ``executemany`` for each table, run by the driver itself. It is written in good faith first:
 each run's UPDATE asks that epoch and owner are still the change's and that its version is new, and if a run is not met the whole is
-taken back. Then it is done again with care: the rows of all runs are locked, in one order, and changes whose epoch or owner is
-another's are left out whole. The database checks at each row that no ROLLED_BACK run has an effect, so a run that becomes ROLLED_BACK
-is written behind its steps, all others before theirs; and that a subject has one run that occupies it, so runs that leave their
-subject come first. A commit whose outcome was unknown may come again; the run's version tells, and what had been written is not
-written twice.
+taken back. On PostgreSQL most commits are a single statement instead, which then does nothing (``_at_once``). It is done again with
+care: the rows of all runs are locked, in one order, and changes whose epoch or owner is another's are left out whole. The database
+checks at each row that no ROLLED_BACK run has an effect, so a run that becomes ROLLED_BACK is written behind its steps, all others
+before theirs; and that a subject has one run that occupies it, so runs that leave their subject come first. A commit whose outcome
+was unknown may come again; the run's version tells, and what had been written is not written twice.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from provisioning_core.model import (
     RunStatus,
 )
 from provisioning_core.ports import NewRun, RunChange
+from provisioning_core.stores.sql._at_once import AtOnce
 from provisioning_core.stores.sql._codec import (
     Row,
     completion_row,
@@ -68,6 +69,10 @@ class Guarded:
         return int(self.stored["seq"]) if self.is_repeated else 0
 
     @property
+    def new_events(self) -> list[EventRecord]:
+        return [event for event in self.change.events if event.seq > self.known_seq]
+
+    @property
     def changes_status(self) -> bool:
         """Whether the hook is to be called."""
         told = self.change.status_change
@@ -80,6 +85,7 @@ class Writer:
     def __init__(self, sql: SqlDialect) -> None:
         self._sql = sql
         self._do = WriteStatements(sql)
+        self._at_once = AtOnce()
 
     def create(self, connection: Connection, new: NewRun) -> bool:
         """False, and nothing written, when a rule of the data refuses the run."""
@@ -90,6 +96,26 @@ class Writer:
             _run(driver, self._do.upsert_steps, [step_values(new.run.id, step) for step in new.steps])
             _run(driver, self._do.insert_events, [event_values(event) for event in new.events])
         return True
+
+    @property
+    def has_single_writes(self) -> bool:
+        """Whether there are :meth:`create_at_once` and :meth:`write_at_once`, which need a connection for single statements."""
+        return self._sql.has_single_writes
+
+    def create_at_once(self, connection: Connection, new: NewRun) -> bool | None:
+        """The same as :meth:`create`, and committed. None, and nothing written, when the graph has to be kept first."""
+        steps, events = [step_values(new.run.id, step) for step in new.steps], [event_values(event) for event in new.events]
+        with driver_of(connection) as driver:
+            return self._at_once.create(driver, run_row(new.run), steps, events)
+
+    def write_at_once(self, connection: Connection, changes: Sequence[RunChange]) -> bool:
+        """Write and commit all changes, each fit for one statement; False, and nothing written, if one may not be written."""
+        counters = [_counters_of(change.run, None) for change in changes if change.only_counters]
+        rows = [_update_of(change, None) for change in changes if not change.only_counters]
+        steps = [step_values(change.run.id, step) for change in changes for step in change.steps]
+        events = [event_values(event) for change in changes for event in change.events]
+        with driver_of(connection) as driver:
+            return self._at_once.commit(driver, counters, rows, steps, events)
 
     def guard(self, connection: Connection, changes: Sequence[RunChange]) -> list[Guarded]:
         """Those changes that may be written; the others' runs belong to somebody else by now."""
@@ -105,7 +131,7 @@ class Writer:
 
     def write(self, connection: Connection, guarded: Sequence[Guarded]) -> None:
         """Write what :meth:`guard` let through."""
-        events = [event for each in guarded for event in each.change.events if event.seq > each.known_seq]
+        events = [event for each in guarded for event in each.new_events]
         self._write(connection, [each.change for each in guarded], events, below=_ANY_VERSION)
 
     def _write(
