@@ -442,26 +442,32 @@ class Engine:
 
     def status(self, subject: str | None = None, *, run_id: str | None = None) -> RunView:
         """The subject's latest run, or a run by its id, as it is recorded. Raises NotFound."""
-        snapshot = self.store.load(self._find(subject, run_id).id if run_id is None else self._opened(run_id))
+        snapshot = self._snapshot(subject, run_id)
         return view_of(snapshot, self._plans.get(snapshot.run.plan))
 
     def graph(self, subject: str | None = None, *, run_id: str | None = None) -> PlanGraph:
         """The graph that the subject's latest run keeps, or a run by its id: its steps as they were declared. Raises NotFound."""
-        return self.store.load(self._find(subject, run_id).id if run_id is None else self._opened(run_id)).graph
+        return self._snapshot(subject, run_id).graph
 
     def wait(self, subject: str | None = None, *, run_id: str | None = None, timeout: float | None = None) -> RunView:
         """The view when the run rests: any status in which nothing moves. Raises TimeoutError after ``timeout`` seconds."""
         run_id = self._opened(run_id) if run_id is not None else self._find(subject, None).id
         deadline = Deadline(timeout)
         with self._waiters.watching(run_id, for_rest=True) as changed:
-            while True:
-                changed.clear()
-                head = self.store.head(run_id)
-                if head.is_resting:
-                    return self.status(run_id=run_id)
+            is_told = False
+            while (view := self._at_rest(run_id, is_told)) is None:
                 if deadline.is_over:
-                    raise TimeoutError(f"run {run_id} is still {head.status} after {timeout:g} s; it goes on.")
-                changed.wait(deadline.within(self._settings.poll))
+                    raise TimeoutError(f"run {run_id} is still {self.store.head(run_id).status} after {timeout:g} s; it goes on.")
+                is_told = changed.wait(deadline.within(self._settings.poll))
+                changed.clear()
+            return view
+
+    def _at_rest(self, run_id: str, is_told: bool) -> RunView | None:
+        """The view, if the run rests. Where its commit told so it is read at once; else its head is asked first, it may be large."""
+        if not is_told and not self.store.head(run_id).is_resting:
+            return None
+        view = self.status(run_id=run_id)
+        return view if view.is_resting else None
 
     def wait_change(self, subject: str | None = None, *, run_id: str | None = None, after: int, timeout: float) -> RunView:
         """The view as soon as its version is greater than ``after``; after ``timeout`` seconds as it is then."""
@@ -562,12 +568,15 @@ class Engine:
         format: Literal["mermaid", "dot", "svg", "text"] = "mermaid",  # noqa: A002  the field's own word
     ) -> str:
         """The run's graph with where each step stands."""
-        snapshot = self.store.load(self._find(subject, run_id).id)
+        snapshot = self._snapshot(subject, run_id)
         return self._arguments.draw(snapshot.graph, step_statuses(snapshot), format)
 
     def _opened(self, run_id: str) -> str:
         self._ready()
         return run_id
+
+    def _snapshot(self, subject: str | None, run_id: str | None) -> RunSnapshot:
+        return self.store.load(self._find(subject, None).id if run_id is None else self._opened(run_id))
 
     def _find(self, subject: str | None, run_id: str | None) -> RunRecord:
         self._ready()

@@ -31,14 +31,18 @@ from provisioning_core.model import (
     StatusChange,
     StepRecord,
     StepStatus,
+    maker,
 )
 from provisioning_core.ports import RunChange
 
 TEXT_FIELDS = ("progress", "message", "output", "error", "undo_error", "engine", "checkpoint")
 _BLANK = StepRecord(name="")
+_BLANK_VALUES = {field.name: getattr(_BLANK, field.name) for field in fields(StepRecord)}
 _COUNTERS = ("version", "seq", "token", "progress", "takeovers")
 _RUN_FIELDS = tuple(field.name for field in fields(RunRecord))
 _run_values = attrgetter(*_RUN_FIELDS)
+_make_run, _make_step = maker(RunRecord), maker(StepRecord)
+_make_event = maker(EventRecord, ("run_id", "seq", "at", "type", "step", "attempt", "data", "actor"))
 _beyond_counters = attrgetter(*(name for name in _RUN_FIELDS if name not in _COUNTERS))
 _KEPT_WAITING = 60.0
 """A waiting run whose timer is nearer than this (seconds) stays in memory."""
@@ -277,10 +281,7 @@ class LiveRun:
         """Add a line to the history."""
         self._seq += 1
         self._changed = True
-        event = EventRecord(
-            run_id=self.id, seq=self._seq, at=at, type=type_, step=step, attempt=attempt or None, data=data or {}, actor=actor
-        )
-        self._events.append(event)
+        self._events.append(_make_event(self.id, self._seq, at, type_, step, attempt or None, data or {}, actor))
 
     def write(self, step: str, **texts: Any) -> None:
         """Set texts of a step."""
@@ -416,8 +417,7 @@ class LiveRun:
             decided |= {"fingerprint": changed.fingerprint, "plan_version": changed.version}
         decided |= {"version": version, "seq": self._seq, "progress": self._progress, "attention": self._attention}
         decided["input"], decided["input_digest"] = self._input
-        # What dataclasses.replace does, at half its price: this is made for every commit of every run.
-        return RunRecord(**(dict(zip(_RUN_FIELDS, _run_values(self.record), strict=True)) | decided))
+        return _make_run(*(dict(zip(_RUN_FIELDS, _run_values(self.record), strict=True)) | decided).values())
 
     def _progress_now(self, phase: Phase) -> float:
         """High-water mark on the way forward; as it is on the way back."""
@@ -438,8 +438,8 @@ class LiveRun:
         return self.machine.next_timer_at if self.status is RunStatus.WAITING else None
 
     def _step_record(self, name: str) -> StepRecord:
-        decided: dict[str, Any] = self.machine.step_fields(name)
-        return StepRecord(name=name, **decided, **self._texts.get(name, {}))
+        decided = self.machine.step_fields(name) | self._texts.get(name, {})
+        return _make_step(*(_BLANK_VALUES | {"name": name} | decided).values())
 
 
 _TELLS_ERROR = (StepStatus.FAILED, StepStatus.RETRYING, StepStatus.IN_DOUBT, StepStatus.COMPENSATION_FAILED)

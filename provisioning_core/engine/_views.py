@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from provisioning_core.engine._verbs import try_verb
 from provisioning_core.machine import Machine, TakenUp
@@ -26,6 +25,7 @@ from provisioning_core.model import (
     StepStatus,
     StepView,
     as_datetime,
+    maker,
     masked,
 )
 
@@ -129,23 +129,32 @@ def _steps(snapshot: RunSnapshot) -> dict[str, StepView]:
     return found
 
 
-def _step(node: Node, step: StepRecord, resources: Any, waits_for: tuple[str, ...]) -> StepView:
+_make_step = maker(
+    StepView,
+    (
+        *("name", "status", "attempt", "started_at", "finished_at", "next_attempt_at", "progress", "message", "output", "error"),
+        *("resources", "needs", "waits_for", "description"),
+    ),
+)
+
+
+def _step(node: Node, step: StepRecord, resources: Sequence[ResourceRecord], waits_for: tuple[str, ...]) -> StepView:
     error = step.undo_error if step.status in _GOING_BACK and step.undo_error is not None else step.error
-    return StepView(
-        name=node.name,
-        status=step.status,
-        attempt=step.attempt,
-        started_at=as_datetime(step.started_at),
-        finished_at=as_datetime(step.finished_at),
-        next_attempt_at=as_datetime(step.next_attempt_at),
-        progress=1.0 if step.status is StepStatus.SUCCEEDED else step.progress,
-        message=step.message,
-        output=masked(step.output),
-        error=None if error is None else error_view(node.name, error),
-        resources=tuple(Resource(kind=each.kind, id=each.id, details=each.details) for each in resources),
-        needs=node.needs,
-        waits_for=waits_for,
-        description=node.description,
+    return _make_step(
+        node.name,
+        step.status,
+        step.attempt,
+        as_datetime(step.started_at),
+        as_datetime(step.finished_at),
+        as_datetime(step.next_attempt_at),
+        1.0 if step.status is StepStatus.SUCCEEDED else step.progress,
+        step.message,
+        None if step.output is None else masked(step.output),
+        None if error is None else error_view(node.name, error),
+        tuple([Resource(kind=each.kind, id=each.id, details=each.details) for each in resources]) if resources else (),
+        node.needs,
+        waits_for,
+        node.description,
     )
 
 
@@ -204,6 +213,8 @@ def _is_settled(snapshot: RunSnapshot, name: str) -> bool:
 
 def _root_causes(snapshot: RunSnapshot) -> dict[str, tuple[str, ...]]:
     """For each blocked step, the failed ones behind which it stands (at most a few). Nodes stand in topological order."""
+    if not any(step.status is StepStatus.BLOCKED for step in snapshot.steps.values()):
+        return {}
     found: dict[str, tuple[str, ...]] = {}
     for node in snapshot.graph.nodes:
         step = snapshot.steps.get(node.name)

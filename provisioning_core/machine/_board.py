@@ -14,12 +14,12 @@ from operator import attrgetter
 from provisioning_core.errors import IllegalMove, NotFound
 from provisioning_core.machine._commands import Command, Decision, Move, Note, RunMoved, StepMoved, Stop
 from provisioning_core.machine._states import RUN_MOVES, STEP_MOVES
-from provisioning_core.model import DONE, Direction, Node, PlanGraph, RunRecord, RunStatus, StepRecord, StepStatus
+from provisioning_core.model import DONE, Direction, Node, PlanGraph, RunRecord, RunStatus, StepRecord, StepStatus, maker
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Cell:
-    """What the machine knows of one step: the fields of :class:`StepRecord` of the same name, and where it queues."""
+    """What the machine knows of one step: first the fields of :class:`StepRecord` of the same name, then its own."""
 
     status: StepStatus = StepStatus.PENDING
     attempt: int = 0
@@ -47,6 +47,8 @@ class Cell:
 CELL_FIELDS = tuple(field.name for field in fields(Cell) if field.name not in {"has_output", "queued", "doubted"})
 """Fields that a cell and a :class:`StepRecord` share."""
 _shared = attrgetter(*CELL_FIELDS)
+_step_moved = maker(StepMoved, ("step", "old", "new", "at", "attempt", "note"))
+_decision = maker(Decision, ("moves", "commands", "touched"))
 
 
 class Board:
@@ -126,7 +128,7 @@ class Board:
         self._members[new].add(i)
         self._recount(i)
         self.touch(i)
-        self._moves.append(StepMoved(step=self.nodes[i].name, old=old, new=new, at=at, attempt=cell.attempt, note=note))
+        self._moves.append(_step_moved(self.nodes[i].name, old, new, at, cell.attempt, note))
 
     def move_run(self, new: RunStatus, at: float, note: Note = Note.NONE) -> None:
         """Change the run's status, if the table allows it. Staying where it is, is no move."""
@@ -264,11 +266,7 @@ class Board:
 
     def take_decision(self) -> Decision:
         """All that was decided since the last call."""
-        decision = Decision(
-            moves=tuple(self._moves),
-            commands=tuple(self._commands),
-            touched=tuple(self.nodes[i].name for i in self._touched),
-        )
+        decision = _decision(tuple(self._moves), tuple(self._commands), tuple([self.nodes[i].name for i in self._touched]))
         self._moves, self._commands, self._touched = [], [], {}
         return decision
 
@@ -294,7 +292,9 @@ _UNFINISHED = frozenset({RunStatus.WAITING, RunStatus.PAUSED})
 def _cell(record: StepRecord | None, node: Node) -> Cell:
     if record is None:
         return Cell()
-    return Cell(**dict(zip(CELL_FIELDS, _shared(record), strict=True)), has_output=_has_output(record, node))
+    cell = Cell(*_shared(record))
+    cell.has_output = _has_output(record, node)
+    return cell
 
 
 def _has_output(record: StepRecord, node: Node) -> bool:

@@ -32,9 +32,11 @@ class Forward:
         """Count all needs, and what is blocked, anew: after loading, and after a person's verb."""
         board = self._board
         self._block_anew(at)
+        settled = [board.is_settled(i) for i in range(len(board.nodes))]
+        empty = {i for i, is_settled in enumerate(settled) if is_settled and not board.delivers(i)}
         for i, needs in enumerate(board.needs):
-            self._unmet[i] = sum(not board.is_settled(need) for need in needs)
-            self._absent[i] = any(self._lacks(i, need) for need in needs if board.is_settled(need))
+            self._unmet[i] = len(needs) - sum([settled[need] for need in needs])
+            self._absent[i] = bool(empty) and any(self._lacks(i, need) for need in empty.intersection(needs))
         for i, cell in enumerate(board.cells):
             if cell.status is StepStatus.PENDING and self._unmet[i] == 0:
                 self._become_ready(i, at)

@@ -40,7 +40,7 @@ from provisioning_core.machine._forward import Forward
 from provisioning_core.machine._ready import ReadyQueue
 from provisioning_core.machine._timers import Timer, Timers
 from provisioning_core.machine._verbs import Verbs
-from provisioning_core.model import Direction, Phase, PlanGraph, RunRecord, RunStatus, StepRecord, StepStatus
+from provisioning_core.model import Direction, Phase, PlanGraph, RunRecord, RunStatus, StepRecord, StepStatus, maker
 
 _ENDS: Mapping[Direction, tuple[type[Report], ...]] = {
     Direction.FORWARD: (AttemptSucceeded, AttemptFailed, AttemptLost, AttemptNotReady),
@@ -49,6 +49,7 @@ _ENDS: Mapping[Direction, tuple[type[Report], ...]] = {
 }
 
 _RUN_FIELDS = ("status", "phase", "token", "pausing", "cancel_rollback", "rollback_to", "forced", "started_at", "finished_at")
+_launch = maker(Launch, ("step", "direction", "token", "attempt", "deadline_at"))
 _run_values, _cell_values = attrgetter(*_RUN_FIELDS), attrgetter(*CELL_FIELDS)
 
 
@@ -193,15 +194,7 @@ class Machine:
 
     def _command_launch(self, i: int, direction: Direction) -> None:
         cell = self._board.cells[i]
-        self._board.command(
-            Launch(
-                step=self._board.nodes[i].name,
-                direction=direction,
-                token=cell.token,
-                attempt=cell.attempt,
-                deadline_at=cell.deadline_at,
-            )
-        )
+        self._board.command(_launch(self._board.nodes[i].name, direction, cell.token, cell.attempt, cell.deadline_at))
 
     def _goes_back(self, i: int) -> bool:
         return self._board.phase is not Phase.FORWARD and self._back.covers(i)

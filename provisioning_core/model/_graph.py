@@ -1,7 +1,8 @@
 """A plan as data: its steps, their policies and their edges, without any function.
 
 The graph is what a run keeps, what the machine works on and what the pictures are drawn from. Analysis is networkx's; the
-machine's hot path uses the integer indices ``needs_of`` and ``dependents_of`` instead.
+machine's hot path uses the integer indices ``needs_of`` and ``dependents_of`` instead. Running plans does without networkx, and
+importing it would be a third of what importing this library costs; so it is imported where something is analysed.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any
 
 from provisioning_core.model._retry import ONCE, Retry
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,8 @@ class PlanGraph:
 
     def as_networkx(self) -> nx.DiGraph[str]:
         """The same graph for networkx; an edge points from a step to one that needs it."""
+        import networkx as nx
+
         graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(node.name for node in self.nodes)
         graph.add_edges_from((need, node.name) for node in self.nodes for need in node.needs)
@@ -135,6 +139,8 @@ class PlanGraph:
 
     def layers(self) -> list[list[str]]:
         """Steps by the earliest moment they could start, if each took the same time."""
+        import networkx as nx
+
         return [list(layer) for layer in nx.topological_generations(self.as_networkx())]
 
     def critical_path(self, durations: Mapping[str, float] | None = None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from provisioning_core import Engine, Plan, RunStatus, Step, step
+from provisioning_core.ports import RunHead, Store
 from provisioning_core.stores import MemoryStore, SqlStore
 from provisioning_core.stores.sql._driver import Prepared
 from provisioning_core.testing import FaultyStore, VirtualWorld
@@ -65,6 +67,33 @@ def test_a_commit_of_steps_is_three_statements(tmp_path: Path, monkeypatch: pyte
         engine.start(plan.name, subject="acme").wait(60)
     assert max(sent.values()) <= 50 + _PER_RUN
     assert sent.total() <= 3 * (50 + _PER_RUN)
+
+
+class Asked(FaultyStore):
+    """Notes when somebody has asked for a run's head."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.is_asked = threading.Event()
+
+    def head(self, run_id: str) -> RunHead:
+        try:
+            return super().head(run_id)
+        finally:
+            self.is_asked.set()
+
+
+def test_waiting_for_a_run_asks_for_its_head_once_and_reads_it_once() -> None:
+    store = Asked(MemoryStore())
+
+    @step
+    def lasting() -> bool:
+        return store.is_asked.wait(30)
+
+    with Engine(store=store, plans=[Plan("lasting", steps=[lasting])], poll=60) as engine:
+        view = engine.start("lasting", subject="acme").wait(30)
+    assert (view.status, view.steps["lasting"].output) == (RunStatus.SUCCEEDED, True)
+    assert (store.calls["head"], store.calls["load"]) == (1, 1)
 
 
 def calls_during(work: Callable[[], object]) -> int:
