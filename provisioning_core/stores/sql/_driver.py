@@ -45,6 +45,11 @@ class Prepared:
         cursor.executemany(self.text, rows)
         return cursor
 
+    def first(self, driver: Any, row: dict[str, Any]) -> Any:
+        """Run it for one row; gives the first that it returns, or None."""
+        rows = driver.cursor().execute(self.text, self.values(row)).fetchall()
+        return rows[0] if rows else None
+
 
 class PreparedAtOnce:
     """One statement that takes all rows in one go, as one JSON text: a server then reads one message, and plans once."""

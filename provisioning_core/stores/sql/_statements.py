@@ -49,12 +49,13 @@ class WriteStatements:
             .order_by(runs.c.id)
             .with_for_update(key_share=True)
         )
-        self.pending = select(requests.c.id, requests.c.run_id, requests.c.at).where(sql.among(requests.c.run_id, "ids"))
-        self.known_graph = (
-            select(graphs.c.fingerprint).where(graphs.c.fingerprint == bindparam("known")).with_for_update(read=True, key_share=True)
-        )
+        pending = select(requests.c.id, requests.c.run_id, requests.c.at).where(sql.among(requests.c.run_id, "ids"))
+        self.pending = Query(pending, sql.positional)
+        known = select(graphs.c.fingerprint).where(graphs.c.fingerprint == bindparam("known"))
+        self.known_graph = Query(known.with_for_update(read=True, key_share=True), sql.positional)
         self.insert_graph = sql.insert(graphs).on_conflict_do_nothing()
-        self.insert_run = sql.insert(runs).on_conflict_do_nothing().returning(runs.c.id)
+        row: dict[str, Any] = {column.name: bindparam(column.name) for column in runs.c if column.name != "number"}
+        self.insert_run = Prepared(sql.insert(runs).values(row).on_conflict_do_nothing().returning(runs.c.id), sql.positional)
         self.update_run = Prepared(_guarded(CHANGING), sql.positional)
         self.count_runs = sql.update_rows(_is_mine, _COUNTED, COUNTERS)
         self.upsert_steps = sql.insert_rows(steps, STEP_NAMES, key=("run_id", "name"))

@@ -90,8 +90,9 @@ class Writer:
     def create(self, connection: Connection, new: NewRun) -> bool:
         """False, and nothing written, when a rule of the data refuses the run."""
         self._keep_graph(connection, new.run.fingerprint, new.graph)
-        if connection.execute(self._do.insert_run, run_row(new.run)).first() is None:
-            return False
+        with driver_of(connection) as driver:
+            if self._do.insert_run.first(driver, run_row(new.run)) is None:
+                return False
         with driver_of(connection, at_once=True) as driver:
             _run(driver, self._do.upsert_steps, [step_values(new.run.id, step) for step in new.steps])
             _run(driver, self._do.insert_events, [event_values(event) for event in new.events])
@@ -198,7 +199,7 @@ class Writer:
 
     def _keep_graph(self, connection: Connection, fingerprint: str, graph: PlanGraph) -> None:
         # A large graph takes a while to write down, and nearly always it is there.
-        if connection.execute(self._do.known_graph, {"known": fingerprint}).first() is None:
+        if self._do.known_graph.first(connection, known=fingerprint) is None:
             connection.execute(self._do.insert_graph, {"fingerprint": fingerprint, "graph": graph.to_json()})
 
     def _latest_requests(self, connection: Connection, changes: Sequence[RunChange]) -> dict[str, float]:
@@ -206,7 +207,7 @@ class Writer:
         done = {request_id for change in changes for request_id in change.requests_done}
         ids = self._sql.many([change.run.id for change in changes])
         found: dict[str, float] = {}
-        for request_id, run_id, at in connection.execute(self._do.pending, {"ids": ids}):
+        for request_id, run_id, at in self._do.pending.rows(connection, ids=ids):
             if request_id not in done:
                 found[run_id] = max(at, found.get(run_id, at))
         return found
