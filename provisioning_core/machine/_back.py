@@ -17,6 +17,7 @@ from provisioning_core.machine._timers import Timer, Timers
 from provisioning_core.model import Direction, StepStatus
 
 _NEVER_MORE = (StepStatus.PENDING, StepStatus.WAITING)
+_NOTHING: frozenset[int] = frozenset()
 
 
 class Back:
@@ -28,9 +29,9 @@ class Back:
         self._board = board
         self._ready = ready
         self._timers = timers
-        self._scope: frozenset[int] = frozenset()
+        self._scope = _NOTHING
         self._unclear: dict[int, int] = {}
-        self._clear: set[int] = set()
+        self._clear: dict[int, None] = {}
 
     @property
     def is_clear(self) -> bool:
@@ -44,7 +45,7 @@ class Back:
         """Start undoing, or take it up again after loading or after a person's verb."""
         board = self._board
         self._scope = frozenset(scope)
-        self._clear = set()
+        self._clear = {}
         self._unclear = {i: len(board.dependents[i]) for i in board.behind(self._scope)}
         for i in sorted(self._scope):
             if board.cells[i].status in _NEVER_MORE:
@@ -58,7 +59,7 @@ class Back:
         while todo:
             i = todo.pop()
             if i not in self._clear and self._undo(i, at):
-                self._clear.add(i)
+                self._clear[i] = None
                 todo.extend(self._count_clear(i))
 
     def _count_clear(self, i: int) -> list[int]:

@@ -102,7 +102,7 @@ class Board:
         for i, cell in enumerate(self.cells):
             self._members[cell.status].add(i)
         self.live = sum(cell.live is not None for cell in self.cells)
-        self.zombies = {i for i, cell in enumerate(self.cells) if cell.zombie}
+        self.zombies: dict[int, None] = dict.fromkeys(i for i, cell in enumerate(self.cells) if cell.zombie)
         self.failed_required = sum(self._fails_run(i) for i in range(len(self.cells)))
         self._weights = [max(weights.get(node.name, 1.0 if node.weight is None else node.weight), 0.0) for node in graph.nodes]
         self._total_weight = sum(self._weights)
@@ -166,7 +166,7 @@ class Board:
         """Note that the live attempt of a step has ended."""
         cell = self.cells[i]
         self.live -= 1
-        self.zombies.discard(i)
+        self.zombies.pop(i, None)
         cell.live = None
         cell.zombie = False
         cell.deadline_at = None
@@ -177,7 +177,7 @@ class Board:
         cell = self.cells[i]
         cell.zombie = True
         cell.deadline_at = None
-        self.zombies.add(i)
+        self.zombies[i] = None
         self.command(Stop(step=self.nodes[i].name, token=cell.token))
         self.touch(i)
 
