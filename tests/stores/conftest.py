@@ -10,7 +10,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from commits_at_once import look_for_webhooks
 from databases import new_database
+from sqlalchemy import Engine, create_engine, make_url
 
 from provisioning_core.stores import SqlStore
 
@@ -61,3 +63,18 @@ def emptied_postgres_url(_prepared_postgres_store: SqlStore) -> str:
 def postgres_store(_prepared_postgres_store: SqlStore, emptied_postgres_url: str) -> SqlStore:
     """The tests share it, one after the other: a new one each would take far longer."""
     return _prepared_postgres_store
+
+
+@pytest.fixture
+def silent_store(postgres_store: SqlStore) -> SqlStore:
+    """One that has just looked for webhooks, and found none."""
+    look_for_webhooks(postgres_store)
+    return postgres_store
+
+
+@pytest.fixture
+def product(emptied_postgres_url: str) -> Iterator[Engine]:
+    """The same database, as the product uses it."""
+    engine = create_engine(make_url(emptied_postgres_url).set(drivername="postgresql+psycopg"))
+    yield engine
+    engine.dispose()

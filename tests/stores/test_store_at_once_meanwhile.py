@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -11,7 +10,7 @@ from dataclasses import replace
 import pytest
 from commits_at_once import KINDS, careful, counted, look_for_webhooks, released
 from lock_waiters import wait_for_waiters
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, text
 
 from provisioning_core.model import RunStatus
 from provisioning_core.stores import SqlStore
@@ -28,17 +27,8 @@ from provisioning_core.testing._store_cases.records import (
 
 
 @pytest.fixture
-def store(postgres_store: SqlStore) -> SqlStore:
-    """One that has just looked for webhooks, and found none."""
-    look_for_webhooks(postgres_store)
-    return postgres_store
-
-
-@pytest.fixture
-def product(emptied_postgres_url: str) -> Iterator[Engine]:
-    engine = create_engine(make_url(emptied_postgres_url).set(drivername="postgresql+psycopg"))
-    yield engine
-    engine.dispose()
+def store(silent_store: SqlStore) -> SqlStore:
+    return silent_store
 
 
 # what others do meanwhile

@@ -11,7 +11,7 @@ from contextlib import closing
 
 import pytest
 from lock_waiters import wait_for_waiters
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, make_url, text
 
 from provisioning_core.errors import LeaseLost, StoreUnavailable
 from provisioning_core.model import RunRecord, RunStatus
@@ -59,13 +59,6 @@ def url(emptied_postgres_url: str) -> str:
 def impatient(url: str) -> Iterator[SqlStore]:
     with closing(SqlStore(url, busy_timeout=IMPATIENT)) as store:
         yield store
-
-
-@pytest.fixture
-def product(url: str) -> Iterator[Engine]:
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
-    yield engine
-    engine.dispose()
 
 
 # several engines at once

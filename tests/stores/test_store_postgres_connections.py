@@ -15,14 +15,6 @@ from provisioning_core.ports import NewRun
 from provisioning_core.stores import SqlStore
 from provisioning_core.testing._store_cases.records import GRAPH, a_change, a_run, a_step, at_once, created, moved, owned
 
-
-@pytest.fixture
-def product(emptied_postgres_url: str) -> Iterator[Engine]:
-    engine = create_engine(make_url(emptied_postgres_url).set(drivername="postgresql+psycopg"))
-    yield engine
-    engine.dispose()
-
-
 # the caller's own engine and connections
 
 
