@@ -158,6 +158,8 @@ class RunChange:
     """Ids of the recorded verbs that this commit carried out (or refused)."""
     removed_steps: tuple[str, ...] = ()
     status_change: StatusChange | None = None
+    """``old`` is what the writer knows of. It equals ``new`` when the run went there and back, and the way there may be stored
+    already; see :meth:`Store.commit` for what the hook is told."""
     graph: PlanGraph | None = None
     only_counters: bool = False
     """Of ``run`` nothing differs from what was committed last but ``version seq token progress takeovers``: a store need not write
@@ -311,6 +313,9 @@ class Store(Protocol):
         Changes of runs whose epoch or owner is not the change's are left out whole; their run ids are returned. Raises
         Conflict (with ``run_id``), and has written nothing, when a change would break a rule of the data: a second occupying run of
         a subject, or ``ROLLED_BACK`` over a step that has an effect. What the hook raises is raised, and nothing is written.
+
+        A change whose outcome was unknown may come again, and may bring what happened since: what is there already is not written
+        twice, and the hook is told how the *stored* status changes, if it does.
         """
         ...
 

@@ -81,6 +81,8 @@ class Committer:
             self._write(pairs, result)
         except StoreUnavailable as error:
             self._hold(error)
+            for live in lives:
+                live.not_committed()
             result.failed.extend((live, error) for live in lives)
         except (Conflict, HookFailed):
             for pair in pairs:
@@ -121,6 +123,7 @@ class Committer:
             result.failed.append((live, error.error))
         except StoreUnavailable as error:
             self._hold(error)
+            live.not_committed()
             result.failed.append((live, error))
 
     def _hold(self, error: StoreUnavailable) -> None:

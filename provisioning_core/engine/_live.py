@@ -8,14 +8,14 @@ is launched before its intent is durable. A run that is dropped without a commit
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
 from provisioning_core.engine import _wording
+from provisioning_core.engine._pending import Pending
 from provisioning_core.machine import Command, Decision, Machine, MachineEvent, Note, RunMoved, StepMoved, TakenUp
-from provisioning_core.machine import Launch as LaunchCommand
 from provisioning_core.model import (
     Completion,
     EngineRecord,
@@ -53,28 +53,16 @@ class LiveRun:
 
     __slots__ = (
         "_attention",
-        "_changed",
-        "_commands",
-        "_dirty",
-        "_events",
         "_fractions",
         "_input",
         "_is_taken_up",
-        "_new_graph",
-        "_new_resources",
-        "_old_status",
+        "_pending",
         "_progress",
-        "_removed",
-        "_reported",
-        "_requests_done",
         "_seq",
-        "_settled",
         "_texts",
         "completions",
-        "ended",
         "graph",
         "had_attempts",
-        "lazy_since",
         "machine",
         "plan",
         "record",
@@ -105,8 +93,8 @@ class LiveRun:
         self._progress = snapshot.run.progress
         self._seq = snapshot.run.seq
         self._is_taken_up = False
+        self._pending: Pending | None = None
         self.machine = self._build(snapshot.graph, snapshot.steps)
-        self._forget_pending()
 
     def _build(self, graph: PlanGraph, steps: Mapping[str, StepRecord]) -> Machine:
         self.graph = graph
@@ -114,21 +102,11 @@ class LiveRun:
         weights = json.loads(self.record.weights) if self.record.weights else None
         return Machine(graph, self.record, steps, weights)
 
-    def _forget_pending(self) -> None:
-        self._dirty: dict[str, None] = {}
-        self._events: list[EventRecord] = []
-        self._new_resources: list[ResourceRecord] = []
-        self._settled: list[str] = []
-        self._requests_done: list[str] = []
-        self._removed: tuple[str, ...] = ()
-        self._old_status: RunStatus | None = None
-        self._commands: list[Command] = []
-        self._new_graph: PlanGraph | None = None
-        self._reported = False
-        self.ended: list[tuple[str, int]] = []
-        """Attempts (step, token) whose end is not committed yet."""
-        self._changed = False
-        self.lazy_since: float | None = None
+    def _open(self) -> Pending:
+        """What is not committed yet, to be added to. Most runs in memory wait, and have nothing."""
+        if self._pending is None:
+            self._pending = Pending()
+        return self._pending
 
     # what others read
 
@@ -148,12 +126,22 @@ class LiveRun:
     @property
     def is_dirty(self) -> bool:
         """Whether something waits to be committed that should not wait."""
-        return self._changed
+        return self._pending is not None and self._pending.is_urgent
 
     @property
     def is_taken_up(self) -> bool:
         """Whether its machine works. That of a run which was set aside does not, until a person lets it go on."""
         return self._is_taken_up
+
+    @property
+    def wanting(self) -> int:
+        """How many attempts could begin now. None of a run that was set aside, whatever is recorded in it."""
+        return self.machine.wanting if self._is_taken_up else 0
+
+    @property
+    def next_timer_at(self) -> float | None:
+        """When its machine must be told the time at the latest, if it is taken up."""
+        return self.machine.next_timer_at if self._is_taken_up else None
 
     @property
     def stays(self) -> bool:
@@ -163,7 +151,7 @@ class LiveRun:
 
     def stays_until(self, now: float) -> bool:
         """The same, with timers."""
-        timer = self.machine.next_timer_at if self.status is RunStatus.WAITING and self._is_taken_up else None
+        timer = self.next_timer_at if self.status is RunStatus.WAITING else None
         return self.stays or (timer is not None and timer < now + _KEPT_WAITING)
 
     @property
@@ -214,9 +202,11 @@ class LiveRun:
                 self._step_moved(move)
             else:
                 self._run_moved(move)
-        self._dirty.update(dict.fromkeys(decision.touched))
-        self._commands.extend(decision.commands)
-        self._changed = self._changed or bool(decision.moves or decision.touched or decision.commands)
+        if decision.moves or decision.touched or decision.commands:
+            pending = self._open()
+            pending.steps.update(dict.fromkeys(decision.touched))
+            pending.commands.extend(decision.commands)
+            pending.is_urgent = True
         return decision
 
     def _step_moved(self, move: StepMoved) -> None:
@@ -262,7 +252,8 @@ class LiveRun:
         return data
 
     def _run_moved(self, move: RunMoved) -> None:
-        self._old_status = self._old_status or move.old
+        pending = self._open()
+        pending.old_status = pending.old_status or move.old
         data: dict[str, Any] = {"from": move.old.value}
         if move.note is not Note.NONE:
             data |= {"reason": move.note.name.lower(), "text": move.note.value}
@@ -280,19 +271,22 @@ class LiveRun:
     ) -> None:
         """Add a line to the history."""
         self._seq += 1
-        self._changed = True
-        self._events.append(_make_event(self.id, self._seq, at, type_, step, attempt or None, data or {}, actor))
+        pending = self._open()
+        pending.is_urgent = True
+        pending.events.append(_make_event(self.id, self._seq, at, type_, step, attempt or None, data or {}, actor))
 
     def write(self, step: str, **texts: Any) -> None:
         """Set texts of a step."""
         self._texts.setdefault(step, {}).update(texts)
-        self._dirty[step] = None
-        self._changed = True
+        pending = self._open()
+        pending.steps[step] = None
+        pending.is_urgent = True
 
     def reported(self, step: str, token: int, *, by_itself: bool) -> None:
         """An attempt's end is recorded; if it ended by itself, the run does not kill its engines."""
-        self._reported = self._reported or by_itself
-        self.ended.append((step, token))
+        pending = self._open()
+        pending.vindicates = pending.vindicates or by_itself
+        pending.ended.append((step, token))
 
     def disown(self, step: str) -> None:
         """The step's attempt has ended: whoever takes the run up need not wait for it."""
@@ -310,12 +304,13 @@ class LiveRun:
         self.write(step, checkpoint=text)
 
     def _be_lazy(self, step: str, at: float) -> None:
-        self._dirty[step] = None
-        self.lazy_since = self.lazy_since or at
+        pending = self._open()
+        pending.steps[step] = None
+        pending.lazy_since = pending.lazy_since or at
 
     def hurry(self) -> None:
         """What was not urgent is written now."""
-        self._changed = True
+        self._open().is_urgent = True
 
     def add_resource(self, resource: ResourceRecord, *, is_durable: bool) -> None:
         """Enter something a step allocated into the ledger; the same thing is entered once, ``is_durable`` says it already is."""
@@ -323,96 +318,111 @@ class LiveRun:
         entries[:] = [each for each in entries if (each.kind, each.id) != (resource.kind, resource.id)]
         entries.append(resource)
         if not is_durable:
-            self._new_resources.append(resource)
+            self._open().resources.append(resource)
         data = {"kind": resource.kind, "id": resource.id}
         self.add_event("resource.recorded", resource.at, step=resource.step, attempt=resource.attempt, data=data)
 
     def settle_completion(self, step: str) -> None:
         """A transactional step's completion row has been taken over."""
-        self._settled.append(step)
+        self._open().settled.append(step)
 
     def request_done(self, request_id: str) -> None:
-        self._requests_done.append(request_id)
-        self._changed = True
+        pending = self._open()
+        pending.requests_done.append(request_id)
+        pending.is_urgent = True
 
     def set_attention(self, error: ErrorInfo | None) -> None:
         """Say (or say no more) why the run was set aside."""
         self._attention = error
-        self._reported = self._reported or error is None  # a person let it go on: what its engines died of is forgiven
-        self._changed = True
+        pending = self._open()
+        pending.vindicates = pending.vindicates or error is None  # a person let it go on: what its engines died of is forgiven
+        pending.is_urgent = True
 
     def correct_input(self, text: str, digest: str) -> None:
         self._input = (text, digest)
-        self._changed = True
+        self._open().is_urgent = True
 
     def rebuild(self, graph: PlanGraph, steps: Mapping[str, StepRecord], *, dirty: Iterable[str] = ()) -> None:
         """Go on with another graph or with reconsidered steps; nothing of the run is alive."""
-        removed = tuple(name for name in self.graph.index if name not in graph.index)
+        pending = self._open()
         if graph.fingerprint != self.record.fingerprint:
-            self._new_graph = graph
+            pending.graph = graph
         run = self._run_record(self.record.version)
+        removed = tuple(name for name in self.graph.index if name not in graph.index)
         record, self.record = self.record, run
         self.machine = self._build(graph, steps)
         self.record = record
-        self._removed += removed
+        pending.removed_steps += removed
         for name in removed:
-            self._dirty.pop(name, None)
-        self._dirty.update(dict.fromkeys(dirty))
-        self._changed = True
+            pending.steps.pop(name, None)
+        pending.steps.update(dict.fromkeys(dirty))
+        pending.is_urgent = True
 
     # committing
 
     def change(self, at: float, *, release: bool = False) -> RunChange:
         """All that is not committed yet."""
-        moved = self._old_status is not None and self._old_status is not self.status
-        status_change = None
-        if moved:
-            status_change = StatusChange(
-                run_id=self.id, subject=self.record.subject, plan=self.record.plan, old=self._old_status, new=self.status, at=at
-            )
+        pending = self._open()
         run = self._run_record(self.record.version + 1, runnable_at=self._runnable_at(at), takeovers=self._takeovers)
+        counts_only = not release and not pending.may_be_stored and _beyond_counters(run) == _beyond_counters(self.record)
         return RunChange(
             run=run,
-            steps=tuple([self._step_record(name) for name in self._dirty if name in self.graph.index]),
-            events=tuple(self._events),
-            resources=tuple(self._new_resources),
-            settled=tuple(self._settled),
-            requests_done=tuple(self._requests_done),
-            removed_steps=self._removed,
-            status_change=status_change,
-            graph=self._new_graph,
-            only_counters=not release and _beyond_counters(run) == _beyond_counters(self.record),
+            steps=tuple([self._step_record(name) for name in pending.steps if name in self.graph.index]),
+            events=tuple(pending.events),
+            resources=tuple(pending.resources),
+            settled=tuple(pending.settled),
+            requests_done=tuple(pending.requests_done),
+            removed_steps=pending.removed_steps,
+            status_change=self._status_change(pending, at),
+            graph=pending.graph,
+            only_counters=counts_only,
             release=release,
         )
 
-    def committed(self, change: RunChange) -> list[Command]:
+    def _status_change(self, pending: Pending, at: float) -> StatusChange | None:
+        """There and back again is no change, unless the way there may be stored already."""
+        old, new = pending.old_status, self.status
+        if old is None or (old is new and not pending.may_be_stored):
+            return None
+        return StatusChange(run_id=self.id, subject=self.record.subject, plan=self.record.plan, old=old, new=new, at=at)
+
+    def committed(self, change: RunChange) -> Sequence[Command]:
         """It was written: these commands may be carried out now."""
-        commands = self._commands
+        commands = self._open().commands
         self.record = change.run
-        self._forget_pending()
+        self._pending = None
         return commands
+
+    def not_committed(self) -> None:
+        """The store was away. The answer may have been lost only: then what was to be written is there, and will be written again."""
+        self._open().may_be_stored = True
 
     @property
     def unlaunched(self) -> list[tuple[str, int]]:
         """Attempts (step, token) that wait for their commit. It may have gone through all the same, if its answer was lost."""
-        return [(command.step, command.token) for command in self._commands if isinstance(command, LaunchCommand)]
+        return [] if self._pending is None else [(command.step, command.token) for command in self._pending.launches]
 
     @property
-    def _is_above_suspicion(self) -> bool:
-        """Whether earlier takeovers don't count any more: an attempt came to its end, or none was under way when engines died."""
-        return self._reported or (self.has_launches() and not self.had_attempts)
+    def ended(self) -> Sequence[tuple[str, int]]:
+        """Attempts (step, token) whose end is not committed yet."""
+        return () if self._pending is None else self._pending.ended
 
-    def has_launches(self) -> bool:
-        return any(isinstance(command, LaunchCommand) for command in self._commands)
+    @property
+    def lazy_since(self) -> float | None:
+        """Since when something waits to be committed that is not urgent."""
+        return None if self._pending is None else self._pending.lazy_since
 
     @property
     def _takeovers(self) -> int:
-        return 0 if self._is_above_suspicion else self.record.takeovers
+        """Earlier ones don't count any more when an attempt came to its end, or none was under way when engines died."""
+        pending = self._open()
+        is_above_suspicion = pending.vindicates or (not self.had_attempts and any(pending.launches))
+        return 0 if is_above_suspicion else self.record.takeovers
 
     def _run_record(self, version: int, **more: Any) -> RunRecord:
         decided: dict[str, Any] = self.machine.run_fields() | more
         self._progress = self._progress_now(decided["phase"])
-        changed = self._new_graph
+        changed = None if self._pending is None else self._pending.graph
         if changed is not None:
             decided |= {"fingerprint": changed.fingerprint, "plan_version": changed.version}
         decided |= {"version": version, "seq": self._seq, "progress": self._progress, "attention": self._attention}

@@ -161,7 +161,7 @@ class Loop:
     @property
     def ready(self) -> int:
         """Steps that could begin if there were a worker for them. Counted when it is asked for, by any thread."""
-        return sum(live.machine.wanting for live in list(self._roster))
+        return sum(live.wanting for live in list(self._roster))
 
     @property
     def quarantined(self) -> int:

@@ -61,10 +61,10 @@ class Roster:
     def touch(self, live: LiveRun) -> None:
         """Something of a run changed: it is committed at the end of the turn; it may want workers, or another timer."""
         self._touched[live.id] = live
-        if live.machine.wanting and live.id not in self._is_wanting:
+        if live.wanting and live.id not in self._is_wanting:
             self._is_wanting.add(live.id)
             self._queue(live)
-        timer = live.machine.next_timer_at
+        timer = live.next_timer_at
         if timer is not None and timer != self._timer_of.get(live.id):
             self._timer_of[live.id] = timer
             heapq.heappush(self._timers, (timer, live.id))

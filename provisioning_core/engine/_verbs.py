@@ -95,6 +95,8 @@ def carry_out(live: LiveRun, request: RequestRecord, at: float, vault: Vault | N
     if was_set_aside and request.verb in _TAKES_UP:
         live.set_attention(None)
         take_up(live, at, 0.5)
+    elif was_set_aside and not live.is_taken_up:
+        live.handle(TakenUp(at=at, only_look=True))  # it stays aside, but what it has to count must be counted
     if request.verb == "adopt_plan" or (was_set_aside and request.verb == "continue" and _is_all_that_is_asked(live)):
         _note(live, request, at)
         return

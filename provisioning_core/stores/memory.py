@@ -221,10 +221,9 @@ class MemoryStore:
                 _refuse("An event with this number is there already.", "refused_data", run.id)
 
     def _tell(self, hook: StatusHook | None, change: RunChange) -> None:
-        kept, told = self._kept[change.run.id], change.status_change
-        is_told = kept.is_repeated(change) and told is not None and kept.run.status is told.new
-        if hook is not None and told is not None and not is_told:
-            hook(told, None)
+        stored, told = self._kept[change.run.id].run.status, change.status_change
+        if hook is not None and told is not None and told.new is not stored:
+            hook(replace(told, old=stored), None)
 
     def request(self, request: RequestRecord) -> None:
         """Record a verb and see to it that an engine looks at the run. Raises NotFound."""

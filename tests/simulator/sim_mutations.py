@@ -52,8 +52,9 @@ class Mutation:
 
 def _launch_first(commit: Any, loop: Loop) -> None:
     for live in loop._roster.take_dirty():
-        launches = [command for command in live._commands if isinstance(command, Launch)]
-        live._commands[:] = [command for command in live._commands if not isinstance(command, Launch)]
+        commands = live._open().commands
+        launches = [command for command in commands if isinstance(command, Launch)]
+        commands[:] = [command for command in commands if not isinstance(command, Launch)]
         for command in launches:
             loop._launch(live, command)
     commit(loop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sim_dice import Dice
@@ -11,9 +12,22 @@ from sim_outside import Outside, Task
 from sim_trace import Trace
 
 from provisioning_core import StepContext
-from provisioning_core.model import DONE, Direction, EventRecord, RunSnapshot, RunStatus, StatusChange, StepRecord, StepStatus
+from provisioning_core.model import (
+    DONE,
+    Direction,
+    EventRecord,
+    RunRecord,
+    RunSnapshot,
+    RunStatus,
+    StatusChange,
+    StepRecord,
+    StepStatus,
+)
 from provisioning_core.ports import RunChange
 from provisioning_core.stores.memory import MemoryStore
+
+_COUNTERS = ("version", "seq", "token", "progress", "takeovers")
+"""What a store writes of a run's record when told that only its counters differ."""
 
 Owners = Mapping[str, tuple[int, str | None]]
 """Epoch and owner of runs."""
@@ -112,7 +126,15 @@ class Witness:
         for change in changes:
             run = self._memory.load(change.run.id).run
             found[run.id] = (run.epoch, run.owner)
+            if change.only_counters and found[run.id] == (change.run.epoch, change.run.owner):
+                self._all_is_there_but_counters(run, change.run)
         return found
+
+    def _all_is_there_but_counters(self, stored: RunRecord, written: RunRecord) -> None:
+        """The store in memory writes the whole record whatever it is told; others would leave what is stored."""
+        counters = {name: getattr(written, name) for name in (*_COUNTERS, "runnable_at")}
+        left = replace(stored, **counters)
+        self._trace.expect(left == written, f"6 all is written: {self._trace.short(written.id)} would stay {left}, not {written}")
 
     def committed(self, changes: Sequence[RunChange], refused: frozenset[str], before: Owners) -> None:
         for change in changes:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 
 import pytest
 from pydantic import BaseModel
 
 from provisioning_core import Engine, From, Plan, Retry, StepContext, gate, step
+from provisioning_core.errors import StoreUnavailable
+from provisioning_core.model import ErrorInfo
+from provisioning_core.ports import RunChange, StatusHook
 from provisioning_core.testing import FaultyStore, VirtualEngine, VirtualWorld, verify_history
 from provisioning_core.testing._clock import OwnClock
 
@@ -341,3 +345,80 @@ def test_what_a_person_did_by_hand_does_not_bring_steps_back_before_one_that_is_
     turn_for(world, 1, engine)
     assert [call.step for call in engine.calls] == ["c"]
     assert engine.engine.status("acme").steps["b"].status == "SKIPPED"
+
+
+def test_the_product_is_told_of_a_way_back_when_the_answer_about_the_way_there_was_lost(world: VirtualWorld, keys: list[str]) -> None:
+    """What was not known to be recorded, and what followed, came to the status from before: the product heard of the first half."""
+    told: dict[str, str] = {}
+    store = FaultyStore(world.memory)
+    engine = world.engine(
+        Plan("p", steps=[undoable(keys)]),
+        store=store,
+        max_workers=1,
+        on_status=lambda change, _: told.update({change.subject: change.new}),
+    )
+    run = engine.engine.start("p", subject="acme")
+    world.settle()
+    engine.engine.rollback("acme")
+    world.settle()
+    engine.engine.start("p", subject="busy")
+    engine.turn()
+    store.fail(method="commit", when="after")
+    with pytest.raises(StoreUnavailable):
+        engine.engine.retry("acme")
+    assert told["acme"] == "RUNNING"
+    with contextlib.suppress(StoreUnavailable):
+        engine.engine.rollback("acme")
+    turn_for(world, 10, engine)
+    assert world.memory.load(run.id).run.status == "ROLLED_BACK"
+    assert told["acme"] == "ROLLED_BACK"
+
+
+def test_what_was_taken_back_is_recorded_when_the_answer_about_it_was_lost(world: VirtualWorld) -> None:
+    """Of the run nothing differed from what was known to be recorded, so that only its counters were written."""
+    written: list[RunChange] = []
+
+    class Recording(FaultyStore):
+        def commit(self, changes: Sequence[RunChange], *, hook: StatusHook | None = None) -> frozenset[str]:
+            written.extend(changes)
+            return super().commit(changes, hook=hook)
+
+    store = Recording(world.memory)
+    engine = world.engine(Plan("p", steps=[nothing()]), store=store)
+    run = engine.engine.start("p", subject="acme")
+    engine.turn()
+    store.fail(method="commit", when="after")
+    with pytest.raises(StoreUnavailable):
+        engine.engine.pause("acme")
+    with contextlib.suppress(StoreUnavailable):
+        engine.engine.continue_("acme")
+    turn_for(world, 10, engine)
+    lost, again = written[-2:]
+    assert (lost.run.id, lost.run.pausing, lost.run.version) == (run.id, True, again.run.version)
+    assert (again.run.pausing, again.only_counters) == (False, False)
+
+
+def test_what_is_told_to_a_run_that_was_set_aside_is_recorded_and_begins_nothing(world: VirtualWorld, keys: list[str]) -> None:
+    """Its machine had counted nothing yet: with the last gate's signal the run seemed to be done, and the signal was refused."""
+    first, second = gate("first"), gate("second")
+    plan = Plan("p", steps=[first, second, undoable(keys, needs=[first])])
+    engine = world.engine(plan)
+    run = engine.engine.start("p", subject="acme")
+    turn_for(world, 1, engine)
+    engine.close()
+    why = ErrorInfo(code="kills_its_engine", message="No more.", at=world.clock.now())
+    world.memory.shelve(run.id, world.memory.load(run.id).run.epoch, why)
+    other = world.engine(plan)
+    for name in ("first", "second"):
+        other.engine.signal("acme", name)
+        turn_for(world, 10, other)
+    view = other.engine.status("acme")
+    assert {name: step.status.value for name, step in view.steps.items()} == {
+        "first": "SUCCEEDED",
+        "second": "SUCCEEDED",
+        "a": "PENDING",
+    }
+    assert (other.calls, other.engine.store.head(run.id).is_set_aside) == ([], True)
+    other.engine.continue_("acme")
+    world.settle()
+    assert (other.engine.status("acme").status, keys) == ("SUCCEEDED", ["a/forward"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine, event, text
@@ -19,6 +18,7 @@ from provisioning_core.stores.sql._writing import Outdated
 from provisioning_core.testing._store_cases.records import (
     GRAPH,
     NOW,
+    a_change,
     a_graph,
     a_resource,
     a_run,
@@ -93,7 +93,7 @@ def test_a_commit_sends_one_statement_for_each_table(store: SqlStore) -> None:
 def test_a_commit_that_moves_only_steps_sends_three_statements(sqlite_store: SqlStore) -> None:
     store = sqlite_store
     runs = [owned(store, a_run(f"run-{number}", f"subject-{number}")) for number in range(10)]
-    changes = [replace(moved(run, run.status, events=2, steps=(a_step("database"),)), only_counters=True) for run in runs]
+    changes = [a_change(run, events=2, steps=(a_step("database"),), only_counters=True) for run in runs]
     with sent() as seen:
         assert store.commit(changes) == frozenset()
     assert [" ".join(statement.split()[:3]) for statement, _ in seen if not statement.startswith("BEGIN")] == [

@@ -35,7 +35,7 @@ from provisioning_core.stores.sql._at_once import fits_one_statement
 from provisioning_core.stores.sql._attempt import SqlAttempt, sql_attempt
 from provisioning_core.stores.sql._callers import connection_of, on_callers
 from provisioning_core.stores.sql._database import database_at
-from provisioning_core.stores.sql._hooks import created_by, tell
+from provisioning_core.stores.sql._hooks import created_by, is_there_and_back, tell
 from provisioning_core.stores.sql._leasing import Leasing
 from provisioning_core.stores.sql._outbox import SqlOutbox
 from provisioning_core.stores.sql._reading import Reader, run_not_found, undamaged
@@ -220,6 +220,8 @@ class SqlStore:
         return frozenset(change.run.id for change in changes) - {change.run.id for change in fresh}
 
     def _commit(self, changes: Sequence[RunChange], hook: StatusHook | None) -> Sequence[RunChange]:
+        if any(is_there_and_back(change) for change in changes):
+            return self._commit_with_care(changes, hook)
         try:
             if self._is_plain(changes, hook):
                 return self._commit_at_once(changes)
@@ -255,8 +257,7 @@ class SqlStore:
         with self._database.write() as connection:
             fresh = self._write_changes(connection, changes)
             for each in fresh:
-                if each.changes_status:
-                    tell(hook, each.change.status_change, connection)
+                tell(hook, each.status_change, connection)
         return [each.change for each in fresh]
 
     def _write_changes(self, connection: Connection, changes: Sequence[RunChange]) -> list[Guarded]:

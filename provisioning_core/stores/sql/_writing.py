@@ -12,7 +12,7 @@ was unknown may come again; the run's version tells, and what had been written i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Executable, RowMapping
@@ -27,6 +27,7 @@ from provisioning_core.model import (
     ResourceRecord,
     RunRecord,
     RunStatus,
+    StatusChange,
 )
 from provisioning_core.ports import NewRun, RunChange
 from provisioning_core.stores.sql._at_once import AtOnce
@@ -73,10 +74,10 @@ class Guarded:
         return [event for event in self.change.events if event.seq > self.known_seq]
 
     @property
-    def changes_status(self) -> bool:
-        """Whether the hook is to be called."""
-        told = self.change.status_change
-        return told is not None and not (self.is_repeated and self.stored["status"] == told.new)
+    def status_change(self) -> StatusChange | None:
+        """What the hook is to be told: how the stored status changes, which may be another than the writer knows of."""
+        told, stored = self.change.status_change, RunStatus(self.stored["status"])
+        return None if told is None or told.new is stored else replace(told, old=stored)
 
 
 class Writer:

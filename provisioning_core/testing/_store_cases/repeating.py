@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from provisioning_core.model import RunStatus
+from provisioning_core.model import RunStatus, StatusChange
 from provisioning_core.ports import Store
 from provisioning_core.testing._store_cases.records import (
     a_change,
@@ -49,6 +49,23 @@ class RepeatingCases:
         snapshot, events = everything_of(store, run.id)
         assert (snapshot.run, set(snapshot.steps), tuple(events)) == (more.run, {"database", "bucket"}, events_from(run.id, 1, 3))
         assert told == [more.status_change]
+
+    def test_the_hook_is_told_of_the_change_from_what_is_stored(self, store: Store) -> None:
+        """The writer knows of the status before the first one only."""
+        run = owned(store)
+        store.commit([moved(run, RunStatus.ROLLING_BACK)])
+        told: list[StatusChange] = []
+        store.commit([moved(run, RunStatus.FAILED)], hook=lambda seen, _: told.append(seen))
+        assert [(each.old, each.new) for each in told] == [(RunStatus.ROLLING_BACK, RunStatus.FAILED)]
+
+    def test_the_hook_is_told_of_a_way_back_if_the_way_there_is_stored(self, store: Store) -> None:
+        there, still_here = owned(store, a_run("there", "acme")), owned(store, a_run("here", "globex"))
+        store.commit([moved(there, RunStatus.FAILED)])
+        told: list[StatusChange] = []
+        back = [moved(there, RunStatus.RUNNING, events=1), moved(still_here, RunStatus.RUNNING, events=1)]
+        assert store.commit(back, hook=lambda seen, _: told.append(seen)) == frozenset()
+        assert [(each.run_id, each.old, each.new) for each in told] == [("there", RunStatus.FAILED, RunStatus.RUNNING)]
+        assert [store.load(name).run.status for name in ("there", "here")] == [RunStatus.RUNNING] * 2
 
     def test_it_can_be_sent_with_what_was_never_written(self, store: Store) -> None:
         seen, new = owned(store, a_run("seen", "acme")), owned(store, a_run("new", "globex"))
