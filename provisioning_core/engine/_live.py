@@ -364,7 +364,8 @@ class LiveRun:
         """All that is not committed yet."""
         pending = self._open()
         run = self._run_record(self.record.version + 1, runnable_at=self._runnable_at(at), takeovers=self._takeovers)
-        counts_only = not release and not pending.may_be_stored and _beyond_counters(run) == _beyond_counters(self.record)
+        is_stored_known = not pending.may_be_stored and not pending.requests_done  # a recorded verb has made it runnable earlier
+        counts_only = not release and is_stored_known and _beyond_counters(run) == _beyond_counters(self.record)
         return RunChange(
             run=run,
             steps=tuple([self._step_record(name) for name in pending.steps if name in self.graph.index]),

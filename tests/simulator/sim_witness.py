@@ -124,16 +124,21 @@ class Witness:
     def about_to_commit(self, changes: Sequence[RunChange]) -> Owners:
         found = {}
         for change in changes:
-            run = self._memory.load(change.run.id).run
+            stored = self._memory.load(change.run.id)
+            run = stored.run
             found[run.id] = (run.epoch, run.owner)
             if change.only_counters and found[run.id] == (change.run.epoch, change.run.owner):
-                self._all_is_there_but_counters(run, change.run)
+                verbs_wait = any(request.id not in change.requests_done for request in stored.requests)
+                self._all_is_there_but_counters(run, change.run, verbs_wait=verbs_wait)
         return found
 
-    def _all_is_there_but_counters(self, stored: RunRecord, written: RunRecord) -> None:
-        """The store in memory writes the whole record whatever it is told; others would leave what is stored."""
-        counters = {name: getattr(written, name) for name in (*_COUNTERS, "runnable_at")}
-        left = replace(stored, **counters)
+    def _all_is_there_but_counters(self, stored: RunRecord, written: RunRecord, *, verbs_wait: bool) -> None:
+        """The store in memory writes nearly the whole record whatever it is told; others would leave what is stored.
+
+        A verb that waits has made the run runnable earlier, and that may stay.
+        """
+        may_differ = (*_COUNTERS, "runnable_at") if verbs_wait else _COUNTERS
+        left = replace(stored, **{name: getattr(written, name) for name in may_differ})
         self._trace.expect(left == written, f"6 all is written: {self._trace.short(written.id)} would stay {left}, not {written}")
 
     def committed(self, changes: Sequence[RunChange], refused: frozenset[str], before: Owners) -> None:

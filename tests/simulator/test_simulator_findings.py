@@ -422,3 +422,18 @@ def test_what_is_told_to_a_run_that_was_set_aside_is_recorded_and_begins_nothing
     other.engine.continue_("acme")
     world.settle()
     assert (other.engine.status("acme").status, keys) == ("SUCCEEDED", ["a/forward"])
+
+
+def test_a_run_that_rests_is_looked_for_by_no_engine_after_a_recorded_verb(world: VirtualWorld) -> None:
+    """Beside an attempt that was given up. The verb had made it runnable, and only its counters were written when it was done."""
+    plan = Plan("p", steps=[nothing(timeout=5), nothing("b", needs=["a"])])
+    engine = world.engine(plan, lease=60)
+    run = engine.engine.start("p", subject="acme")
+    turn_for(world, 10, engine)
+    web = Engine(store=world.memory, plans=[plan], clock=world.clock, work=False)
+    web.skip("acme", "a")
+    turn_for(world, 10, engine)
+    stored = world.memory.load(run.id)
+    assert (stored.run.status, stored.steps["a"].status, stored.requests) == ("FAILED", "SKIPPED", ())
+    assert stored.run.owner is not None, "the engine has let go of it"
+    assert stored.run.runnable_at is None
