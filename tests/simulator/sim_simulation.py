@@ -10,7 +10,7 @@ import heapq
 import itertools
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from sim_people import People
 from sim_plans import LIMITS, draw_plan
 from sim_process import Process
 from sim_reckoning import reckon
+from sim_shadow import Shadow
 from sim_store import Line, Sky
 from sim_trace import Broken, Trace
 from sim_weather import CALM, Weather, draw_weather
@@ -50,9 +51,11 @@ class Result:
 
 class Simulation:
     """``weather``: these faults, instead of what the seed draws. ``beyond_assumption``: processes on several hosts are paused for
-    longer than they are waited for, and go on afterwards."""
+    longer than they are waited for, and go on afterwards. ``with_shadow``: a SQL store is told the same, and compared."""
 
-    def __init__(self, seed: int, *, weather: Weather | None = None, beyond_assumption: bool = False) -> None:
+    def __init__(
+        self, seed: int, *, weather: Weather | None = None, beyond_assumption: bool = False, with_shadow: bool = False
+    ) -> None:
         self.seed = seed
         self._beyond = beyond_assumption
         dice = Dice(seed, "world")
@@ -70,6 +73,7 @@ class Simulation:
         self.plan, self.tasks = draw_plan(Dice(seed, "plan"), self.outside)
         self.witness = Witness(self.world.memory, self.outside, self.tasks, self.trace, Dice(seed, "hook"))
         self.outside.witness = self.witness
+        self._shadow = Shadow(self.world.memory, self.trace) if with_shadow else None
         self._options = self._draw_options(dice)
         self.subjects = [f"t{i + 1}" for i in range(dice.small(1, 5))]
         self.chaos_lasts = dice.one_of((20.0, 60.0, 120.0))
@@ -109,7 +113,8 @@ class Simulation:
         )
 
     def _new_line(self) -> Line:
-        return Line(self.world.memory, self.witness, self.sky, Dice(self.seed, f"line {next(self._numbers)}"), self.now)
+        dice = Dice(self.seed, f"line {next(self._numbers)}")
+        return Line(self.world.memory, self.witness, self.sky, dice, self.now, self._shadow)
 
     def _new_engine(self, host: str, line: Line) -> VirtualEngine:
         return self.world.engine(self.plan, host=host, store=line, on_status=self.witness.on_status, **self._options)
@@ -198,7 +203,7 @@ class Simulation:
 
     def run(self) -> Result:
         """All of it. Raises Broken."""
-        with all_chance_from(self.seed), _quiet():
+        with all_chance_from(self.seed), _quiet(), self._shadow or nullcontext():
             for process in self.processes:
                 process.start()
             self._plan_chaos()

@@ -14,6 +14,7 @@ from provisioning_core.ports import RunChange
 from provisioning_core.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
+    from sim_shadow import Shadow
     from sim_witness import Witness
 
 _WRITES = frozenset({"register", "heartbeat", "retire", "bury", "claim", "claim_run", "create", "commit", "request", "add_durations"})
@@ -38,12 +39,15 @@ class Sky:
 class Line:
     """A :class:`MemoryStore` as one process sees it."""
 
-    def __init__(self, memory: MemoryStore, witness: Witness, sky: Sky, dice: Dice, now: Callable[[], float]) -> None:
+    def __init__(
+        self, memory: MemoryStore, witness: Witness, sky: Sky, dice: Dice, now: Callable[[], float], shadow: Shadow | None = None
+    ) -> None:
         self._memory = memory
         self._witness = witness
         self._sky = sky
         self._dice = dice
         self._now = now
+        self._shadow = shadow
         self.is_dead = False
         self.away_until = 0.0
         self.on_crash: Callable[[], None] = lambda: None
@@ -71,6 +75,8 @@ class Line:
         self._break_before(name)
         self._witness.told.clear()
         result = method(*arguments, **keywords)
+        if self._shadow is not None:
+            self._shadow.follow(name, arguments, result, dict(self._witness.told))
         self._witness.keep_told()
         self._break_after(name)
         return result

@@ -37,6 +37,11 @@ def test_no_seed_breaks_a_promise(first: int) -> None:
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
 
 
+def test_a_sql_store_that_is_told_the_same_holds_the_same() -> None:
+    done = simulate("--sql", "--seeds", "1000-1200")
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+
+
 @pytest.mark.parametrize("seed", KEPT)
 def test_seeds_that_once_failed_are_run_for_ever(seed: int) -> None:
     done = simulate("--seed", str(seed))
