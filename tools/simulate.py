@@ -37,7 +37,7 @@ def main() -> int:
     seeds = range(arguments.seed, arguments.seed + 1) if arguments.seed is not None else range(*arguments.seeds)
     begun, totals, failed = time.perf_counter(), Counter[str](), list[int]()
     for seed in seeds:
-        simulation = Simulation(seed, beyond_assumption=arguments.beyond_assumption, with_shadow=arguments.sql)
+        simulation = Simulation(seed, beyond_assumption=arguments.beyond_assumption, sql=arguments.sql)
         if _is_good(simulation, arguments):
             totals.update(simulation.counts())
             continue
@@ -85,7 +85,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=_span, default=(0, 2000), help="first-last, last excluded (default 0-2000)")
     parser.add_argument("--trace", action="store_true", help="print all that happened")
     parser.add_argument("--go-on", action="store_true", help="do not end at the first failure")
-    parser.add_argument("--sql", action="store_true", help="tell a SQL store the same, and see that it holds the same")
+    parser.add_argument(
+        "--sql",
+        nargs="?",
+        const="sqlite://",
+        metavar="URL",
+        help="empty this database, tell it the same, and see that it holds the same",
+    )
     parser.add_argument("--beyond-assumption", action="store_true", help="pause processes for longer than is assumed")
     return parser.parse_args()
 

@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 from sim_trace import Trace
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from provisioning_core.model import RunSnapshot, RunStatus, StatusChange
 from provisioning_core.stores import SqlStore
@@ -23,13 +23,16 @@ _by_id = attrgetter("id")
 class Shadow:
     """``follow`` is called when the store in memory has done something, whether or not its caller hears of it."""
 
-    def __init__(self, memory: MemoryStore, trace: Trace) -> None:
+    def __init__(self, memory: MemoryStore, trace: Trace, url: str) -> None:
         self._memory = memory
         self._trace = trace
-        self._sql = SqlStore("sqlite://")
+        self._sql = SqlStore(url)
+        self._commits = 0
 
     def __enter__(self) -> None:
         self._sql.prepare()
+        with self._sql._database.write() as connection:
+            connection.execute(delete(runs))  # and with them all that is theirs
 
     def __exit__(self, *_: object) -> None:
         self._sql.close()
@@ -47,8 +50,10 @@ class Shadow:
                 self._same(heard, told, "what the hook heard")
                 self._compare(arguments[0].run.id)
             case "commit":
-                self._same(self._sql.commit(arguments[0], hook=hear), result, "refused")
-                self._same(heard, told, "what the hook heard")
+                self._commits += 1
+                has_hook = self._commits % 2 == 0  # with nobody to tell, the store may take a shorter way
+                self._same(self._sql.commit(arguments[0], hook=hear if has_hook else None), result, "refused")
+                self._same(heard, told if has_hook else {}, "what the hook heard")
                 for change in arguments[0]:
                     self._compare(change.run.id)
             case "request":

@@ -51,11 +51,10 @@ class Result:
 
 class Simulation:
     """``weather``: these faults, instead of what the seed draws. ``beyond_assumption``: processes on several hosts are paused for
-    longer than they are waited for, and go on afterwards. ``with_shadow``: a SQL store is told the same, and compared."""
+    longer than they are waited for, and go on afterwards. ``sql``: a SQL store at this URL is told the same, and
+    compared."""
 
-    def __init__(
-        self, seed: int, *, weather: Weather | None = None, beyond_assumption: bool = False, with_shadow: bool = False
-    ) -> None:
+    def __init__(self, seed: int, *, weather: Weather | None = None, beyond_assumption: bool = False, sql: str | None = None) -> None:
         self.seed = seed
         self._beyond = beyond_assumption
         dice = Dice(seed, "world")
@@ -73,7 +72,7 @@ class Simulation:
         self.plan, self.tasks = draw_plan(Dice(seed, "plan"), self.outside)
         self.witness = Witness(self.world.memory, self.outside, self.tasks, self.trace, Dice(seed, "hook"))
         self.outside.witness = self.witness
-        self._shadow = Shadow(self.world.memory, self.trace) if with_shadow else None
+        self._shadow = None if sql is None else Shadow(self.world.memory, self.trace, sql)
         self._options = self._draw_options(dice)
         self.subjects = [f"t{i + 1}" for i in range(dice.small(1, 5))]
         self.chaos_lasts = dice.one_of((20.0, 60.0, 120.0))
