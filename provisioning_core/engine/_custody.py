@@ -83,6 +83,9 @@ class Custody:
             _log.warning("the store is away: %s", error.message)
             self._lookout.put_off()
             return
+        for run_id in found.lost:
+            if live := self._roster.get(run_id):
+                self.drop(live, LeaseLost())
         for request in found.requests:
             if live := self._roster.get(request.run_id):
                 self.guarded(live, self._carry_out_recorded, live, request)

@@ -8,7 +8,7 @@ dead engine are spread over those that have room for them, and whoever comes fir
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from provisioning_core.engine._attempts import Key
@@ -31,6 +31,8 @@ class Found:
     claimed: list[RunSnapshot | UnreadableRun]
     ended: list[Key]
     """Quarantined attempts that are known to have ended."""
+    lost: frozenset[str]
+    """Runs in memory that are another's by the store."""
 
 
 class Lookout:
@@ -65,7 +67,7 @@ class Lookout:
         return max(0.0, due_at - now)
 
     def hasten(self, *, is_unsure: bool = False) -> None:
-        """There is something to see; ``is_unsure``: perhaps runs of ours that we were not told of."""
+        """There is something to see; ``is_unsure``: whose runs are whose may have changed without our being told."""
         self._due_at = 0.0
         self._is_unsure = self._is_unsure or is_unsure
 
@@ -83,11 +85,15 @@ class Lookout:
         limit = _AT_ONCE if free_workers > 0 else _WHEN_BUSY
         claimed = [*self._store.claim(self._me, plans=self._plans, now=self._clock.now(), limit=limit, dead=sighting.gone)]
         self._is_more = len(claimed) == limit
+        lost = frozenset[str]()
         if was_unsure:
-            claimed += self._strays({*mine, *(each.run.id if isinstance(each, RunSnapshot) else each.id for each in claimed)})
+            known = {*mine, *(each.run.id if isinstance(each, RunSnapshot) else each.id for each in claimed)}
+            owned = self._store.owned(self._me)
+            claimed += self._strays(run_id for run_id in owned if run_id not in known)
+            lost = frozenset(mine).difference(owned)
         self._neighbours.bury(sighting)
         self._is_unsure = False
-        return Found(requests=requests, claimed=claimed, ended=self._quarantine.ended(sighting))
+        return Found(requests=requests, claimed=claimed, ended=self._quarantine.ended(sighting), lost=lost)
 
     def claim_run(self, run_id: str) -> RunSnapshot | UnreadableRun | None:
         """Take one run; None when it has a living owner. Raises NotFound, StoreUnavailable."""
@@ -102,7 +108,6 @@ class Lookout:
             return {}
         return self._quarantine.zombies(snapshot, self._neighbours.look())
 
-    def _strays(self, known: Collection[str]) -> list[RunSnapshot | UnreadableRun]:
+    def _strays(self, strays: Iterable[str]) -> list[RunSnapshot | UnreadableRun]:
         """Runs that are ours by the store, and not in memory: the answer to a claim was lost."""
-        strays = [run_id for run_id in self._store.owned(self._me) if run_id not in known]
         return [snapshot for run_id in strays if (snapshot := self._store.claim_run(self._me, run_id)) is not None]

@@ -144,7 +144,7 @@ class RunningEngine:
         self._inbox.put(Nudged())
 
     def be_unsure(self) -> None:
-        """A run may have been recorded as ours without our being told: ask the store what is ours."""
+        """Runs may have become ours, or another's, without our being told: ask the store what is ours."""
         self._inbox.put(Nudged(is_unsure=True))
 
     def carries_out(self, request: RequestRecord) -> bool:
@@ -171,7 +171,7 @@ class RunningEngine:
         if self._exits:
             _log.critical("the lease may be lost; this process ends, so that nothing of it overlaps with a new owner")
             os._exit(EXIT_LEASE_LOST)
-        self.nudge()
+        self.be_unsure()
 
 
 def _warn_of_unknown_limits(plans: Mapping[str, Plan], limits: Mapping[str, int]) -> None:

@@ -242,6 +242,7 @@ class VirtualEngine:
                 self._trust(begun)
             else:
                 self._trusted_until = 0.0
+                self.post(Nudged(is_unsure=True))
                 self.loop.turn(0.0)
                 self._register()
         except StoreUnavailable:

@@ -11,6 +11,7 @@ import pytest
 from fault_plans import patiently, until
 
 from provisioning_core import Engine, From, Plan, RunStatus, StoreUnavailable, step
+from provisioning_core.model import EngineRecord
 from provisioning_core.stores import MemoryStore
 from provisioning_core.testing import FaultyStore
 
@@ -171,6 +172,24 @@ def test_a_lease_that_can_not_be_renewed_stops_the_engine_until_it_can(store: Fa
     assert patiently(lambda: engine.wait("acme", timeout=20)).status is RunStatus.SUCCEEDED
     assert steps.ended == ["slow", "after"]
     engine.close()
+
+
+def test_an_engine_whose_lease_had_run_out_asks_which_runs_are_still_its_own(store: FaultyStore, steps: Steps) -> None:
+    """Another one has taken the run, and this one has nothing to record of it: no commit tells it."""
+    engine = new_engine(store, steps, lease=0.6, poll=5.0)
+    run = engine.start("two", subject="acme")
+    assert steps.begun.acquire(timeout=10)
+    running = engine._running
+    assert running is not None
+    mine = store.load(run.id).run.owner
+    assert mine is not None
+    store.retire(mine)
+    store.register(EngineRecord(id="other", host="elsewhere", boot_id="", pid=1), 60.0)
+    assert store.claim_run("other", run.id) is not None
+    assert until(lambda: running.runs_in_memory == 0)
+    assert steps.ended == [], "its step has ended, and with that a commit was refused"
+    assert store.load(run.id).run.owner == "other"
+    engine.close(timeout=0.1)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("unexpected"), StoreUnavailable()])

@@ -437,3 +437,21 @@ def test_a_run_that_rests_is_looked_for_by_no_engine_after_a_recorded_verb(world
     assert (stored.run.status, stored.steps["a"].status, stored.requests) == ("FAILED", "SKIPPED", ())
     assert stored.run.owner is not None, "the engine has let go of it"
     assert stored.run.runnable_at is None
+
+
+def test_an_engine_lets_go_of_a_run_that_another_has_taken_though_it_has_nothing_to_record(world: VirtualWorld) -> None:
+    """The store's clock had ended its lease. It went on to judge what people asked of the run by what it had in memory."""
+    plan = Plan("p", steps=[nothing()])
+    store_clock = OwnClock(world.clock)
+    world.memory._clock = store_clock
+    first, other = world.engine(plan, host="one"), world.engine(plan, host="two")
+    run = first.engine.start("p", subject="acme")
+    turn_for(world, 1, first)
+    store_clock.offset = 3600.0
+    turn_for(world, 1, other)
+    assert (first.loop.runs_in_memory, other.loop.runs_in_memory) == (1, 1)
+    turn_for(world, 60, other, first)
+    owner = world.memory.load(run.id).run.owner
+    assert {each.name: each.loop.runs_in_memory for each in (first, other)} == {
+        each.name: int(each.name == owner) for each in (first, other)
+    }
