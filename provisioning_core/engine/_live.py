@@ -54,8 +54,8 @@ class LiveRun:
     __slots__ = (
         "_attention",
         "_fractions",
-        "_input",
         "_is_taken_up",
+        "_new_input",
         "_pending",
         "_progress",
         "_seq",
@@ -82,13 +82,13 @@ class LiveRun:
         self.had_attempts = any(step.live is not None for step in snapshot.steps.values())
         """Whether attempts were under way when it was taken up: then it may be what its last engine died of."""
         self.graph = snapshot.graph
-        self.completions: Mapping[str, Completion] = {each.step: each for each in snapshot.completions}
+        self.completions: Sequence[Completion] = snapshot.completions
         self.resources: dict[str, list[ResourceRecord]] = {}
         for resource in snapshot.resources:
             self.resources.setdefault(resource.step, []).append(resource)
         self._texts: dict[str, dict[str, Any]] = {}
         self._fractions: dict[str, float] = {}
-        self._input = (snapshot.run.input, snapshot.run.input_digest)
+        self._new_input: tuple[str, str] | None = None
         self._attention = snapshot.run.attention
         self._progress = snapshot.run.progress
         self._seq = snapshot.run.seq
@@ -157,7 +157,7 @@ class LiveRun:
     @property
     def input(self) -> str:
         """The input as JSON text."""
-        return self._input[0]
+        return self.record.input if self._new_input is None else self._new_input[0]
 
     def output(self, step: str) -> str | None:
         value = self._text(step, "output")
@@ -339,7 +339,7 @@ class LiveRun:
         pending.is_urgent = True
 
     def correct_input(self, text: str, digest: str) -> None:
-        self._input = (text, digest)
+        self._new_input = (text, digest)
         self._open().is_urgent = True
 
     def rebuild(self, graph: PlanGraph, steps: Mapping[str, StepRecord], *, dirty: Iterable[str] = ()) -> None:
@@ -427,7 +427,8 @@ class LiveRun:
         if changed is not None:
             decided |= {"fingerprint": changed.fingerprint, "plan_version": changed.version}
         decided |= {"version": version, "seq": self._seq, "progress": self._progress, "attention": self._attention}
-        decided["input"], decided["input_digest"] = self._input
+        if self._new_input is not None:
+            decided["input"], decided["input_digest"] = self._new_input
         return _make_run(*(dict(zip(_RUN_FIELDS, _run_values(self.record), strict=True)) | decided).values())
 
     def _progress_now(self, phase: Phase) -> float:

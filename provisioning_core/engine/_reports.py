@@ -23,15 +23,13 @@ from provisioning_core.model import Direction, StepStatus
 def take_up(live: LiveRun, at: float, chance: float) -> None:
     """Begin with, or go on with, a run that this engine has just got."""
     completed = {
-        step
-        for step, completion in live.completions.items()
-        if step in live.graph.index and live.machine.cell(step).token == completion.token
+        each.step for each in live.completions if each.step in live.graph.index and live.machine.cell(each.step).token == each.token
     }
     live.handle(TakenUp(at=at, completed=frozenset(completed), zombies=frozenset(live.zombies), chance=chance))
-    for step, completion in live.completions.items():
-        if step in completed and live.machine.cell(step).status is StepStatus.SUCCEEDED:
-            live.write(step, output=completion.output)
-        live.settle_completion(step)
+    for each in live.completions:
+        if each.step in completed and live.machine.cell(each.step).status is StepStatus.SUCCEEDED:
+            live.write(each.step, output=each.output)
+        live.settle_completion(each.step)
     for step, engine in live.zombies.items():
         if engine is not None and live.machine.cell(step).status is StepStatus.IN_DOUBT:
             live.write(step, error=_wording.left_alone(live.graph.nodes[live.graph.index[step]], engine, at))

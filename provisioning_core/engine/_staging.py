@@ -5,30 +5,40 @@ from __future__ import annotations
 from provisioning_core.engine._attempts import Attempt, Key
 from provisioning_core.engine._live import LiveRun
 from provisioning_core.machine import Launch
-from provisioning_core.model import Binding, Direction, Plan
+from provisioning_core.model import Binding, Direction, Plan, maker
+
+_make_attempt = maker(
+    Attempt,
+    (
+        *("key", "subject", "plan", "direction", "binding", "attempt", "round", "epoch", "deadline_at", "transactional"),
+        *("input", "outputs", "output", "resources", "checkpoint", "trace"),
+    ),
+)
 
 
 def attempt_for(live: LiveRun, command: Launch) -> Attempt:
     """The attempt, with copies of all that it reads: the run may change while it runs."""
-    step = command.step
+    step, record = command.step, live.record
     binding = _binding(live.plan, step, command.direction)
-    return Attempt(
-        key=Key(live.id, step, command.token),
-        subject=live.record.subject,
-        plan=live.plan,
-        direction=command.direction,
-        binding=binding,
-        attempt=command.attempt,
-        round=live.machine.cell(step).round,
-        epoch=live.record.epoch,
-        deadline_at=command.deadline_at,
-        transactional=_is_transactional(live, step, command.direction, binding),
-        input=live.input,
-        outputs={name: live.output(name) for name in binding.takes} if binding is not None else {},
-        output=live.output(step) if command.direction is Direction.COMPENSATE else None,
-        resources=tuple(live.resources.get(step, ())),
-        checkpoint=live.checkpoint_of(step),
-        trace=live.record.trace,
+    outputs = {name: live.output(name) for name in binding.takes} if binding is not None else {}
+    output = live.output(step) if command.direction is Direction.COMPENSATE else None
+    return _make_attempt(
+        Key(record.id, step, command.token),
+        record.subject,
+        live.plan,
+        command.direction,
+        binding,
+        command.attempt,
+        live.machine.cell(step).round,
+        record.epoch,
+        command.deadline_at,
+        _is_transactional(live, step, command.direction, binding),
+        live.input,
+        outputs,
+        output,
+        tuple(live.resources.get(step, ())),
+        live.checkpoint_of(step),
+        record.trace,
     )
 
 

@@ -56,7 +56,6 @@ class Board:
 
     __slots__ = (
         "_commands",
-        "_counted",
         "_done",
         "_done_weight",
         "_members",
@@ -103,12 +102,12 @@ class Board:
             self._members[cell.status].add(i)
         self.live = sum(cell.live is not None for cell in self.cells)
         self.zombies: dict[int, None] = dict.fromkeys(i for i, cell in enumerate(self.cells) if cell.zombie)
-        self.failed_required = sum(self._fails_run(i) for i in range(len(self.cells)))
+        self.failed_required = 0
         self._weights = [max(weights.get(node.name, 1.0 if node.weight is None else node.weight), 0.0) for node in graph.nodes]
         self._total_weight = sum(self._weights)
-        self._counted = [self._counts_as_done(i) for i in range(len(self.cells))]
-        self._done = sum(self._counted)
-        self._done_weight = sum(weight for weight, counted in zip(self._weights, self._counted, strict=True) if counted)
+        self._done, self._done_weight = 0, 0.0
+        for i in range(len(self.cells)):
+            self._count(i, 1)
         self._moves: list[Move] = []
         self._commands: list[Command] = []
         self._touched: dict[int, None] = {}
@@ -121,12 +120,11 @@ class Board:
         old = cell.status
         if new not in STEP_MOVES[old]:
             raise IllegalMove(f"step {self.nodes[i].name!r} can't go from {old} to {new} (run is {self.status}).")
-        self.failed_required -= self._fails_run(i)
+        self._count(i, -1)
         cell.status = new
-        self.failed_required += self._fails_run(i)
+        self._count(i, 1)
         self._members[old].discard(i)
         self._members[new].add(i)
-        self._recount(i)
         self.touch(i)
         self._moves.append(_step_moved(self.nodes[i].name, old, new, at, cell.attempt, note))
 
@@ -277,13 +275,13 @@ class Board:
         status = self.cells[i].status
         return status in DONE or (status is StepStatus.FAILED and self.nodes[i].optional)
 
-    def _recount(self, i: int) -> None:
-        counts = self._counts_as_done(i)
-        if counts is self._counted[i]:
-            return
-        self._counted[i] = counts
-        self._done += 1 if counts else -1
-        self._done_weight += self._weights[i] if counts else -self._weights[i]
+    def _count(self, i: int, sign: int) -> None:
+        """Take a step into the counts by what its status is now (1), or out of them (-1)."""
+        if self._counts_as_done(i):
+            self._done += sign
+            self._done_weight += sign * self._weights[i]
+        elif self._fails_run(i):
+            self.failed_required += sign
 
 
 _UNFINISHED = frozenset({RunStatus.WAITING, RunStatus.PAUSED})

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from machine_world import Attempt, World
 
 R, S = RunStatus, StepStatus
-COUNTERS = ("status", "phase", "token", "live", "zombies", "failed_required", "_done", "_counted")
+COUNTERS = ("status", "phase", "token", "live", "zombies", "failed_required", "_done")
 
 
 def check(world: World, decision: m.Decision, before: dict[int, Attempt]) -> None:
