@@ -15,7 +15,7 @@ from typing import Any
 
 from provisioning_core.engine import _wording
 from provisioning_core.engine._pending import Pending
-from provisioning_core.machine import Command, Decision, Machine, MachineEvent, Note, RunMoved, StepMoved, TakenUp
+from provisioning_core.machine import CELL_FIELDS, Command, Decision, Machine, MachineEvent, Note, RunMoved, StepMoved, TakenUp
 from provisioning_core.model import (
     Completion,
     EngineRecord,
@@ -37,11 +37,11 @@ from provisioning_core.ports import RunChange
 
 TEXT_FIELDS = ("progress", "message", "output", "error", "undo_error", "engine", "checkpoint")
 _BLANK = StepRecord(name="")
-_BLANK_VALUES = {field.name: getattr(_BLANK, field.name) for field in fields(StepRecord)}
+_BLANK_TEXTS = {name: getattr(_BLANK, name) for name in TEXT_FIELDS}
 _COUNTERS = ("version", "seq", "token", "progress", "takeovers")
 _RUN_FIELDS = tuple(field.name for field in fields(RunRecord))
 _run_values = attrgetter(*_RUN_FIELDS)
-_make_run, _make_step = maker(RunRecord), maker(StepRecord)
+_make_run, _make_step = maker(RunRecord), maker(StepRecord, ("name", *CELL_FIELDS, *TEXT_FIELDS))
 _make_event = maker(EventRecord, ("run_id", "seq", "at", "type", "step", "attempt", "data", "actor"))
 _beyond_counters = attrgetter(*(name for name in _RUN_FIELDS if name not in _COUNTERS))
 _KEPT_WAITING = 60.0
@@ -450,8 +450,8 @@ class LiveRun:
         return self.machine.next_timer_at if self.status is RunStatus.WAITING else None
 
     def _step_record(self, name: str) -> StepRecord:
-        decided = self.machine.step_fields(name) | self._texts.get(name, {})
-        return _make_step(*(_BLANK_VALUES | {"name": name} | decided).values())
+        texts = _BLANK_TEXTS | self._texts.get(name, {})
+        return _make_step(name, *self.machine.step_values(name), *texts.values())
 
 
 _TELLS_ERROR = (StepStatus.FAILED, StepStatus.RETRYING, StepStatus.IN_DOUBT, StepStatus.COMPENSATION_FAILED)

@@ -35,10 +35,12 @@ from provisioning_core.engine._turning import Turning
 from provisioning_core.engine._workshop import Workshop
 from provisioning_core.errors import LeaseLost, StoreUnavailable
 from provisioning_core.machine import CapacityOffered, Launch, TimePassed
-from provisioning_core.model import CommitStats, EngineRecord, Plan, ResourceRecord, RunStatus, Vault
+from provisioning_core.model import CommitStats, EngineRecord, Plan, ResourceRecord, RunStatus, Vault, maker
 from provisioning_core.ports import Clock, Store
 
 _log = logging.getLogger("provisioning_core.engine")
+
+_offered = maker(CapacityOffered, ("at", "slots", "limits"))
 
 _SOON = 0.001
 """Seconds that a timer may be late by because the loop's thread was not woken for it."""
@@ -330,7 +332,7 @@ class Loop:
             self._custody.guarded(live, self._offer, live, max(1, slots // (self._roster.wanting + 1)))
 
     def _offer(self, live: LiveRun, share: int) -> None:
-        decision = live.handle(CapacityOffered(at=self._clock.now(), slots=share, limits=self._capacity.room))
+        decision = live.handle(_offered(self._clock.now(), share, self._capacity.room))
         for command in decision.commands:
             if isinstance(command, Launch):
                 live.write(command.step, engine=self._me.id)

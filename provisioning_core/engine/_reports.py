@@ -17,7 +17,9 @@ from provisioning_core.machine import (
     ResolveRequested,
     TakenUp,
 )
-from provisioning_core.model import Direction, StepStatus
+from provisioning_core.model import Direction, StepStatus, maker
+
+_succeeded = maker(AttemptSucceeded, ("at", "step", "token", "chance"))  # how nearly all end
 
 
 def take_up(live: LiveRun, at: float, chance: float) -> None:
@@ -91,7 +93,7 @@ def _event_of(ended: Ended, result: Result, at: float, chance: float) -> Report:
     step, token = ended.key.step, ended.key.token
     match result:
         case Done():
-            return AttemptSucceeded(at=at, step=step, token=token, chance=chance)
+            return _succeeded(at, step, token, chance)
         case Found():
             return ProbeFound(at=at, step=step, token=token, chance=chance)
         case Missed():

@@ -43,10 +43,12 @@ from provisioning_core.model import (
     RunSnapshot,
     StepContext,
     Vault,
+    maker,
 )
 from provisioning_core.ports import Clock, Store, TransactionalAttempt
 
 _log = logging.getLogger("provisioning_core.engine")
+_make_ended = maker(Ended, ("key", "direction", "result"))
 
 
 @dataclass(slots=True)
@@ -201,7 +203,7 @@ class Workshop:
         self._tell(self._ended(running, result))
 
     def _ended(self, running: Running, result: Result) -> Ended:
-        return Ended(key=running.attempt.key, direction=running.attempt.direction, result=_as_meant(running, result))
+        return _make_ended(running.attempt.key, running.attempt.direction, _as_meant(running, result))
 
     def _result(self, running: Running, binding: Binding | None) -> Result:
         if binding is None:

@@ -1,6 +1,6 @@
 """What happens next: pure decisions about one run. Events in, decisions out."""
 
-from provisioning_core.machine._board import Cell
+from provisioning_core.machine._board import CELL_FIELDS, Cell
 from provisioning_core.machine._commands import Command, Decision, Launch, Move, Note, RunMoved, StepMoved, Stop
 from provisioning_core.machine._events import (
     AttemptFailed,
@@ -32,6 +32,7 @@ from provisioning_core.machine._states import RUN_MOVES, STEP_MOVES
 from provisioning_core.machine._violations import INVARIANTS, Violation
 
 __all__ = [
+    "CELL_FIELDS",
     "INVARIANTS",
     "RUN_MOVES",
     "STEP_MOVES",

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import attrgetter
-from typing import assert_never
+from typing import Any, assert_never
 
 from provisioning_core.errors import IllegalMove
 from provisioning_core.machine._back import Back
@@ -106,9 +106,10 @@ class Machine:
         """A step's present state; to be read only."""
         return self._board.cells[self._board.position(step)]
 
-    def step_fields(self, step: str) -> dict[str, object]:
-        """The fields of the step's :class:`StepRecord` that the machine decides."""
-        return dict(zip(CELL_FIELDS, _cell_values(self.cell(step)), strict=True))
+    def step_values(self, step: str) -> tuple[Any, ...]:
+        """What the machine decides of the step's :class:`StepRecord`: the values of ``CELL_FIELDS``."""
+        values: tuple[Any, ...] = _cell_values(self.cell(step))
+        return values
 
     def run_fields(self) -> dict[str, object]:
         """The fields of the :class:`RunRecord` that the machine decides."""

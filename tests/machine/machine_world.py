@@ -101,7 +101,8 @@ class World:
         self.run = replace(self.run, **self.machine.run_fields())
         for step in decision.touched:
             output = "1" if self.machine.cell(step).has_output else None
-            self.records[step] = StepRecord(name=step, **self.machine.step_fields(step), output=output)
+            decided = dict(zip(m.CELL_FIELDS, self.machine.step_values(step), strict=True))
+            self.records[step] = StepRecord(name=step, **decided, output=output)
 
     def _carry_out(self, command: m.Command) -> None:
         if isinstance(command, m.Launch):

@@ -345,7 +345,7 @@ def test_weights_of_the_run_win_over_those_of_the_plan() -> None:
     machine = m.Machine(world.graph, world.run, world.records, {"a": 3.0})
     assert (machine.weight_share("a"), machine.weight_share("b")) == (0.75, 0.25)
     assert (machine.graph, machine.status) == (world.graph, RunStatus.RUNNING)
-    assert machine.step_fields("a")["status"] is StepStatus.PENDING
+    assert machine.cell("a").status is StepStatus.PENDING
 
 
 def test_nodes_are_undoable_unless_they_are_gates_or_irreversible() -> None:
