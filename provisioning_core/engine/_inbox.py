@@ -30,7 +30,7 @@ class VerbPosted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nudged:
-    """Look at the store now; ``is_unsure``: there may be runs of ours in it that we were not told of."""
+    """Look at the store now; ``is_unsure``: runs may have become ours, or another's, without our being told."""
 
     is_unsure: bool = False
 
