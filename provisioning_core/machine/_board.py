@@ -228,8 +228,9 @@ class Board:
         return cell.status is StepStatus.SUCCEEDED or (cell.status is StepStatus.SKIPPED and cell.skip_reason == "person")
 
     def is_settled(self, i: int) -> bool:
-        """Whether those that need a step need not wait for it any more."""
-        return self._counts_as_done(i)
+        """Whether those that need a step need not wait for it any more: it is done, or failed and is optional."""
+        status = self.cells[i].status
+        return status in DONE or (status is StepStatus.FAILED and self.nodes[i].optional)
 
     @property
     def is_done(self) -> bool:
@@ -268,19 +269,12 @@ class Board:
         self._moves, self._commands, self._touched = [], [], {}
         return decision
 
-    def _fails_run(self, i: int) -> bool:
-        return self.cells[i].status is StepStatus.FAILED and not self.nodes[i].optional
-
-    def _counts_as_done(self, i: int) -> bool:
-        status = self.cells[i].status
-        return status in DONE or (status is StepStatus.FAILED and self.nodes[i].optional)
-
     def _count(self, i: int, sign: int) -> None:
         """Take a step into the counts by what its status is now (1), or out of them (-1)."""
-        if self._counts_as_done(i):
+        if self.is_settled(i):
             self._done += sign
             self._done_weight += sign * self._weights[i]
-        elif self._fails_run(i):
+        elif self.cells[i].status is StepStatus.FAILED:
             self.failed_required += sign
 
 
