@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, PoolProxiedConnection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -62,11 +62,28 @@ def _sqlstate(error: SQLAlchemyError) -> str:
 
 
 def let_go(connection: Connection) -> None:
-    """Give a connection back. If that fails, the server is gone, and with it whatever was not committed: nobody needs to be told."""
+    """Give a connection back. If that fails, the server is gone, and with it whatever was not committed: nobody needs to be told.
+
+    The pool forgets to count one as given back whose options it could not reset, and would in time have none left to give out.
+    So that one is taken out of the pool, which then makes another in its place.
+    """
+    loan = None if connection.closed or connection.invalidated else connection.connection
     try:
         connection.close()
     except Exception:  # noqa: BLE001  what the driver says while the pool resets a connection comes through as it is
         _log.debug("a connection could not be given back", exc_info=True)
+        if loan is not None:
+            _throw_away(loan)
+
+
+def _throw_away(loan: PoolProxiedConnection) -> None:
+    driver = loan.dbapi_connection
+    try:
+        loan.detach()
+        if driver is not None:
+            driver.close()
+    except Exception:  # noqa: BLE001  it was broken before
+        _log.debug("a connection that could not be given back could not be closed", exc_info=True)
 
 
 class Translator:
