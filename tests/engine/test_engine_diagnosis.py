@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -209,7 +210,8 @@ def test_runs_that_wait_for_somebody_are_told(standing: Standing, level: str) ->
 def test_a_store_in_memory_forgets() -> None:
     found = {finding.check: finding for finding in Engine(store=MemoryStore(), plans=[], work=False).diagnose()}
     assert _level(found, "store") == "warn"
-    found = {finding.check: finding for finding in Engine(store=SqlStore("sqlite://"), plans=[], work=False).diagnose()}
+    with closing(SqlStore("sqlite://")) as store:
+        found = {finding.check: finding for finding in Engine(store=store, plans=[], work=False).diagnose()}
     assert _level(found, "store") == "warn"
 
 

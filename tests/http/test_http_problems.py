@@ -250,3 +250,8 @@ def test_a_lost_store_is_a_503_until_it_is_back(world) -> None:
 
 def test_a_status_that_has_no_name_is_an_error_like_others() -> None:
     assert problem_of(HTTPException(499)).to_dict()["title"] == "Error"
+
+
+@pytest.mark.parametrize(("status", "name"), [(404, "Not Found"), (413, "Content Too Large"), (422, "Unprocessable Content")])
+def test_a_status_is_called_by_its_name_in_the_standard_on_every_python(status: int, name: str) -> None:
+    assert problem_of(HTTPException(status)).to_dict()["title"] == name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,8 @@ def test_keys_of_stored_secrets_are_told_by_their_ids(tmp_path: Path) -> None:
 
 
 def test_a_database_in_memory_has_no_file() -> None:
-    facts = SqlStore("sqlite://").facts()
+    with closing(SqlStore("sqlite://")) as store:
+        facts = store.facts()
     assert (facts.file, facts.is_durable, facts.address) == (None, False, "sqlite://")
 
 

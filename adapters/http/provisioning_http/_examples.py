@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from http import HTTPStatus
 from typing import Any
+
+from provisioning_http._problems import title
 
 RUN = "0f8fad5b9c3e4d1ab2c7d1e6f0a94c55"
 _LINKS = {
@@ -109,7 +110,7 @@ BODIES: dict[str, Any] = {
 
 
 def _problem(status: int, code: str, detail: str, **members: Any) -> dict[str, Any]:
-    head = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, "code": code}
+    head = {"type": "about:blank", "title": title(status), "status": status, "detail": detail, "code": code}
     return {**head, "allowed_actions": [], **members}
 
 

@@ -31,6 +31,8 @@ from provisioning_http._masking import sent_texts, without
 MEDIA_TYPE = "application/problem+json"
 NOT_HERE = "There is no such run here."
 _CODES = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 429: "too_many_requests"}
+_RENAMED = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+"""What Python calls otherwise before its version 3.13."""
 _log = logging.getLogger("provisioning_http")
 
 
@@ -48,7 +50,7 @@ class Problem:
 
     def to_dict(self) -> dict[str, Any]:
         """The body."""
-        head = {"type": "about:blank", "title": _title(self.status), "status": self.status, "detail": self.detail, "code": self.code}
+        head = {"type": "about:blank", "title": title(self.status), "status": self.status, "detail": self.detail, "code": self.code}
         hint = {"hint": self.hint} if self.hint else {}
         return head | hint | {"allowed_actions": []} | dict(self.members)
 
@@ -114,15 +116,16 @@ def _from_core(error: ProvisioningError) -> Problem:
             return _internal(error)
 
 
-def _title(status: int) -> str:
+def title(status: int) -> str:
+    """The status's name in RFC 9110, whatever this Python calls it."""
     try:
-        return HTTPStatus(status).phrase
+        return _RENAMED.get(status) or HTTPStatus(status).phrase
     except ValueError:
         return "Error"
 
 
 def _from_http(error: HTTPException) -> Problem:
-    detail = error.detail if isinstance(error.detail, str) else _title(error.status_code)
+    detail = error.detail if isinstance(error.detail, str) else title(error.status_code)
     code = _CODES.get(error.status_code, f"http_{error.status_code}")
     return Problem(status=error.status_code, code=code, detail=detail, headers=error.headers or {})
 
