@@ -53,16 +53,20 @@ def test_a_switch_to_wal_that_is_refused_at_once_is_tried_again() -> None:
     class Busy:
         """As SQLite is while somebody else makes the same switch."""
 
-        answers = iter(["database is locked", "database is locked", ""])
+        def __init__(self, real: sqlite3.Connection) -> None:
+            self.real = real
+            self.answers = iter(["database is locked", "database is locked", ""])
 
         def execute(self, statement: str) -> sqlite3.Cursor:
             answer = next(self.answers)
             if answer:
                 raise sqlite3.OperationalError(answer)
-            return sqlite3.connect(":memory:").execute("SELECT 'wal'")
+            return self.real.execute("SELECT 'wal'")
 
-    _use_wal(Busy(), patience=10.0)
-    assert list(Busy.answers) == []
+    with closing(sqlite3.connect(":memory:")) as real:
+        busy = Busy(real)
+        _use_wal(busy, patience=10.0)
+    assert list(busy.answers) == []
 
 
 def test_a_closed_store_leaves_one_file_and_no_connection(tmp_path: Path, sqlite_store: SqlStore) -> None:
