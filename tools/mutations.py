@@ -3,7 +3,7 @@
 A fault is a textual replacement in a copy of the tree; the working tree is not touched. When a text is not found exactly once, the
 source has moved on and the fault must be rewritten: that is an error too, not a fault that was caught.
 
-Arguments name the faults to try; without any, all are tried.
+Arguments name the faults to try, on tests that are known to pass; without any, all are tried, and the tests without a fault first.
 """
 
 from __future__ import annotations

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import json
 import re
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +14,10 @@ from fastapi import FastAPI
 from listening import messages_in
 from provisioning_http._router import ROUTES
 from starlette.testclient import TestClient
+from tooling import tool
 
 ACME = "/provisioning/tenants/acme"
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@cache
-def tool() -> Any:
-    """tools/openapi.py, which writes the description and compares two of them."""
-    spec = importlib.util.spec_from_file_location("openapi_tool", ROOT / "tools" / "openapi.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -100,11 +88,11 @@ def committed() -> dict[str, Any]:
 
 def test_the_committed_description_breaks_no_client(committed: dict[str, Any]) -> None:
     """What this names has to be taken back, or to go into a new major version."""
-    assert tool().breaks(committed, tool().document()) == []
+    assert tool("openapi").breaks(committed, tool("openapi").document()) == []
 
 
 def test_the_committed_description_is_the_apps(committed: dict[str, Any]) -> None:
-    assert committed == tool().document(), "run `make docs`"
+    assert committed == tool("openapi").document(), "run `make docs`"
 
 
 def test_bodies_and_problems_are_described_once_under_their_names(committed: dict[str, Any]) -> None:
@@ -232,7 +220,7 @@ BREAKS = {
 def test_what_breaks_clients_is_named(committed: dict[str, Any], told: str) -> None:
     new = copy.deepcopy(committed)
     BREAKS[told](new)
-    found = tool().breaks(committed, new)
+    found = tool("openapi").breaks(committed, new)
 
     assert [each for each in found if told in each], found
 
@@ -256,4 +244,4 @@ def test_additions_break_nobody(committed: dict[str, Any], what: str) -> None:
     ADDITIONS[what](new)
 
     assert new != committed
-    assert tool().breaks(committed, new) == []
+    assert tool("openapi").breaks(committed, new) == []
