@@ -132,7 +132,7 @@ class TakesLateResults(m.Machine):
         i = self._board.position(event.step)
         if self._board.cells[i].token == event.token and self._board.cells[i].status is S.IN_DOUBT:
             self._board.cells[i].zombie = False
-            self._board.zombies.discard(i)
+            self._board.zombies.pop(i, None)
         super()._report(event)
 
 

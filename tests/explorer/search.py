@@ -17,6 +17,8 @@ from explorer.protocol import Protocol, Transition
 from explorer.symmetry import settled
 from provisioning_core.model import MOVING
 
+_RAISED = "the machine: "
+
 
 @dataclass(slots=True, kw_only=True)
 class Found:
@@ -32,6 +34,11 @@ class Found:
     way: list[State] = field(default_factory=list)
     """The states before each of these actions."""
     is_complete: bool = True
+
+    @property
+    def breaks_promise(self) -> bool:
+        """Whether a promise does not hold. Code that only raises has broken none: a rule broken on purpose is not found by that."""
+        return self.broken is not None and not self.broken.startswith(_RAISED)
 
 
 class Search:
@@ -75,7 +82,7 @@ class Search:
                         return self._way_to(number, each, broken)
                     self._add(number, each)
             except MachineBroke as error:
-                return self._way_to(number, None, f"the machine: {error}")
+                return self._way_to(number, None, f"{_RAISED}{error}")
             number += 1
         return None
 
