@@ -52,7 +52,8 @@ class Arguments:
             text = plan.input_codec.encode(typed, vault=self._vault, bound_to=f"{run_id}/input")
         except EncodingFault as fault:
             raise _refused("input", fault, "invalid_input") from fault
-        return GivenInput(text=text, digest=plan.input_codec.digest(typed, vault=self._vault), skipped=plan.skipped(typed))
+        digest = plan.input_codec.digest(typed, vault=self._vault, text=text)
+        return GivenInput(text=text, digest=digest, skipped=plan.skipped(typed))
 
     def output(self, run: RunRecord, step: str, value: Any) -> str | None:
         """Validate and encode an output given by hand. None where none is given and nobody needs one. Raises InvalidInput."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
 from typing import Any, Protocol
 
 from sqlalchemy import ClauseElement, Connection, Dialect
@@ -74,18 +75,34 @@ def as_json(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-@contextmanager
-def driver_of(connection: Connection, *, at_once: bool = False) -> Iterator[Any]:
+def driver_of(connection: Connection, *, at_once: bool = False) -> AbstractContextManager[Any]:
     """The driver's own connection. ``at_once``: a server gets the block's statements in one go; their results are there behind it."""
     driver: Any = connection.connection.dbapi_connection
-    try:
-        if at_once and hasattr(driver, "pipeline"):
-            with driver.pipeline():
-                yield driver
-        else:
-            yield driver
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise _as_sqlalchemys(error, connection, driver) from error
+    lent = _Lent(connection, driver)
+    return _in_one_go(lent, driver) if at_once and hasattr(driver, "pipeline") else lent
+
+
+class _Lent(AbstractContextManager[Any]):
+    """A class, since it is entered several times with every commit: a generator costs three times as much."""
+
+    __slots__ = ("_connection", "_driver")
+
+    def __init__(self, connection: Connection, driver: Any) -> None:
+        self._connection = connection
+        self._driver = driver
+
+    def __enter__(self) -> Any:
+        return self._driver
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, self._connection.dialect.loaded_dbapi.Error):
+            raise _as_sqlalchemys(error, self._connection, self._driver) from error
+
+
+@contextmanager
+def _in_one_go(lent: _Lent, driver: Any) -> Iterator[Any]:
+    with lent, driver.pipeline():
+        yield driver
 
 
 def _as_sqlalchemys(error: Any, connection: Connection, driver: Any) -> BaseException:

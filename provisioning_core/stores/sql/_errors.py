@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from types import TracebackType
 
 from sqlalchemy import Connection, PoolProxiedConnection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
@@ -91,14 +91,11 @@ class Translator:
 
     def __init__(self, secrets: tuple[str, ...] = ()) -> None:
         self._secrets = tuple(secret for secret in secrets if secret)
+        self._around, self._around_commits = _Around(self, commits=False), _Around(self, commits=True)
 
-    @contextmanager
-    def __call__(self, *, commits: bool = False) -> Iterator[None]:
+    def __call__(self, *, commits: bool = False) -> AbstractContextManager[object]:
         """Around statements of our own, never around what a caller's code does with its connection. ``commits``: around COMMIT."""
-        try:
-            yield
-        except SQLAlchemyError as error:
-            raise self.translated(error, commits=commits) from error
+        return self._around_commits if commits else self._around
 
     def translated(self, error: SQLAlchemyError, *, commits: bool = False) -> ProvisioningError:
         if isinstance(error, IntegrityError | DataError):
@@ -134,3 +131,15 @@ class Translator:
         for secret in self._secrets:
             text = text.replace(secret, _MASK)
         return text.rstrip(".")
+
+
+class _Around(AbstractContextManager[object]):
+    """Keeps nothing of the block it is around, so that one serves all: it is entered several times with every commit."""
+
+    def __init__(self, translator: Translator, *, commits: bool) -> None:
+        self._translator = translator
+        self._commits = commits
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, SQLAlchemyError):
+            raise self._translator.translated(error, commits=self._commits) from error

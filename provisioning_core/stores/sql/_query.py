@@ -5,8 +5,8 @@ SQLAlchemy writes each down once and stays out of the way then: what it does aro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Dialect, Select
@@ -57,10 +57,8 @@ def rows_of(connection: Connection, queries: tuple[Query, ...], asked: Mapping[s
         return [cursor.fetchall() for cursor in cursors]
 
 
-@contextmanager
-def _driver_of(connection: Connection, *, at_once: bool = False) -> Iterator[Any]:
+def _driver_of(connection: Connection, *, at_once: bool = False) -> AbstractContextManager[Any]:
     """In a transaction that SQLAlchemy knows of, as after its own SELECT: else its rollback would leave the driver's open."""
     if not connection.in_transaction():
         connection.begin()
-    with driver_of(connection, at_once=at_once) as driver:
-        yield driver
+    return driver_of(connection, at_once=at_once)

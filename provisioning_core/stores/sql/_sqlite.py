@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any, cast
 
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
@@ -43,8 +44,7 @@ class _OneAtATime:
     def is_mine(self) -> bool:
         return self._holder == threading.get_ident()
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         if self.is_mine:
             raise ProvisioningError(
                 "This thread is in a transaction of the store already, and SQLite has one writer.",
@@ -55,11 +55,10 @@ class _OneAtATime:
             hint = "A transactional step holds the others up while it runs: keep it short, or use PostgreSQL."
             raise StoreUnavailable(f"SQLite's one writer was busy for {self._timeout:g} s.", hint=hint)
         self._holder = threading.get_ident()
-        try:
-            yield
-        finally:
-            self._holder = None
-            self._lock.release()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._holder = None
+        self._lock.release()
 
 
 class Sqlite(ABC):
@@ -83,7 +82,7 @@ class Sqlite(ABC):
     @contextmanager
     def write(self, *, is_users: bool = False) -> Iterator[Connection]:  # noqa: ARG002  there are no limits to lift
         """A transaction: committed at the end, rolled back when the block raises."""
-        with self._turn.held():
+        with self._turn:
             connection = self._begun()
             self._writing = connection
             try:
@@ -113,7 +112,7 @@ class Sqlite(ABC):
             return self._kept
 
     def _let_writer_go(self) -> None:
-        with self._turn.held():
+        with self._turn:
             if self._kept is not None:
                 let_go(self._kept)
                 self._kept = None
@@ -244,7 +243,7 @@ class SqliteMemory(Sqlite):
         if self._turn.is_mine and self._writing is not None:  # inside its own transaction a thread reads what it wrote
             yield self._writing
             return
-        with self._turn.held():
+        with self._turn:
             with self.translated():
                 connection = self._writer().connect()
             try:
