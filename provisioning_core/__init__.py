@@ -16,6 +16,7 @@ from provisioning_core.errors import (
     StoreUnavailable,
 )
 from provisioning_core.model import (
+    Bar,
     ErrorView,
     Event,
     From,
@@ -30,6 +31,7 @@ from provisioning_core.model import (
     StepContext,
     StepStatus,
     StepView,
+    Timeline,
     gate,
     step,
 )
@@ -47,6 +49,7 @@ __all__ = [
     "Engine",
     "Run",
     # what callers see
+    "Bar",
     "ErrorView",
     "Event",
     "Preview",
@@ -56,6 +59,7 @@ __all__ = [
     "StatusChange",
     "StepStatus",
     "StepView",
+    "Timeline",
     # what a step raises
     "NotReady",
     "StepError",

@@ -9,6 +9,7 @@ import threading
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self
@@ -44,6 +45,8 @@ from provisioning_core.model import (
     RunView,
     Standing,
     Step,
+    Timeline,
+    timeline_of,
 )
 from provisioning_core.outbox import Postman
 from provisioning_core.ports import AnyObserver, Clock, RunHead, StatusHook, Store
@@ -570,6 +573,12 @@ class Engine:
         """The run's graph with where each step stands."""
         snapshot = self._snapshot(subject, run_id)
         return self._arguments.draw(snapshot.graph, step_statuses(snapshot), format)
+
+    def timeline(self, subject: str | None = None, *, run_id: str | None = None) -> Timeline:
+        """When what happened: a bar for each attempt, wait and compensation; it draws itself, too. Raises NotFound."""
+        run = self._find(subject, run_id)
+        found = timeline_of(self._all_events(run.id, 0))
+        return replace(found, run_id=run.id, subject=run.subject, plan=run.plan, plan_version=run.plan_version)
 
     def _opened(self, run_id: str) -> str:
         self._ready()

@@ -28,6 +28,8 @@ from provisioning_core.model._sentence import sentence
 from provisioning_core.model._stats import CommitStats, Distribution, EngineStats, Standing
 from provisioning_core.model._status import DONE, MOVING, OCCUPYING, Direction, Phase, RunStatus, StepStatus
 from provisioning_core.model._step import Compensation, From, Step, gate, step
+from provisioning_core.model._symbols import SYMBOLS
+from provisioning_core.model._time_scale import TimeScale
 from provisioning_core.model._timeline import Bar, Timeline, timeline_of
 from provisioning_core.model._undoing import Undoing, undoing
 from provisioning_core.model._views import (
@@ -55,6 +57,7 @@ __all__ = [
     "MOVING",
     "OCCUPYING",
     "ONCE",
+    "SYMBOLS",
     "AttemptSink",
     "Bar",
     "Binding",
@@ -102,6 +105,7 @@ __all__ = [
     "StepStatus",
     "StepView",
     "StoreFacts",
+    "TimeScale",
     "Timeline",
     "Undoing",
     "UnreadableRun",

@@ -10,6 +10,7 @@ from itertools import pairwise
 from provisioning_core.model._graph import Node, PlanGraph
 from provisioning_core.model._layout import BOX_HEIGHT, BOX_WIDTH, Layout, Point, drawn_edges, lay_out
 from provisioning_core.model._status import StepStatus
+from provisioning_core.model._symbols import FAMILY, SYMBOLS
 
 Statuses = Mapping[str, StepStatus] | None
 
@@ -18,36 +19,6 @@ _PLAIN_WORD = re.compile(
     r"(?!acc|call|class|click|default|direction|end|flowchart|graph|href|interpolate|linkStyle|style|subgraph)[A-Za-z][A-Za-z0-9_]*"
 )
 """Mermaid reads its own words at the beginning of longer ones, too."""
-SYMBOLS: Mapping[StepStatus, str] = {
-    StepStatus.PENDING: "○",
-    StepStatus.RUNNING: "▶",
-    StepStatus.RETRYING: "↻",
-    StepStatus.WAITING: "⧖",
-    StepStatus.SUCCEEDED: "✓",
-    StepStatus.FAILED: "✗",
-    StepStatus.IN_DOUBT: "?",
-    StepStatus.SKIPPED: "–",
-    StepStatus.BLOCKED: "⊘",
-    StepStatus.CANCELLED: "◌",
-    StepStatus.COMPENSATING: "↶",
-    StepStatus.COMPENSATED: "↩",
-    StepStatus.COMPENSATION_FAILED: "‼",
-}
-_FAMILY: Mapping[StepStatus, str] = {
-    StepStatus.PENDING: "idle",
-    StepStatus.RUNNING: "busy",
-    StepStatus.RETRYING: "busy",
-    StepStatus.WAITING: "wait",
-    StepStatus.SUCCEEDED: "done",
-    StepStatus.FAILED: "bad",
-    StepStatus.IN_DOUBT: "wait",
-    StepStatus.SKIPPED: "idle",
-    StepStatus.BLOCKED: "idle",
-    StepStatus.CANCELLED: "idle",
-    StepStatus.COMPENSATING: "busy",
-    StepStatus.COMPENSATED: "undone",
-    StepStatus.COMPENSATION_FAILED: "bad",
-}
 _COLOURS: Mapping[str, tuple[str, str]] = {
     "idle": ("#f3f4f6", "#6b7280"),
     "busy": ("#dbeafe", "#1d4ed8"),
@@ -74,7 +45,7 @@ text{font:13px system-ui,sans-serif;fill:#111827;text-anchor:middle}.small{font-
 def to_svg(graph: PlanGraph, status: Statuses = None) -> str:
     """A picture that stands alone: no script, nothing from elsewhere, dark and light."""
     layout = lay_out(graph)
-    title = escape(_visible(f"plan {graph.plan}, version {graph.version}"))
+    title = escape(visible(f"plan {graph.plan}, version {graph.version}"))
     size = f'width="{layout.width:.0f}" height="{layout.height:.0f}" viewBox="0 0 {layout.width:.0f} {layout.height:.0f}"'
     tip = '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
     lines = [
@@ -102,15 +73,15 @@ def _svg_edge(points: tuple[Point, ...]) -> str:
 def _svg_box(node: Node, layout: Layout, status: StepStatus | None) -> str:
     x, y = layout.boxes[node.name]
     left, top = x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2
-    classes = ["box", _FAMILY[status] if status else "", "optional" if node.optional else "", "pivot" if node.irreversible else ""]
+    classes = ["box", FAMILY[status] if status else "", "optional" if node.optional else "", "pivot" if node.irreversible else ""]
     radius = BOX_HEIGHT / 2 if node.is_gate else 8
     shape = f'<rect class="{" ".join(filter(None, classes))}" x="{left:.0f}" y="{top:.0f}" width="{BOX_WIDTH:.0f}" '
     below = f"{SYMBOLS[status]} {_word(status)}" if status else ", ".join(_traits(node))
     label_y = y - 4 if below else y + 5
-    lines = [f'<text x="{x:.0f}" y="{label_y:.0f}">{escape(_visible(_short(node.name)))}</text>']
+    lines = [f'<text x="{x:.0f}" y="{label_y:.0f}">{escape(visible(short(node.name)))}</text>']
     if below:
         lines.append(f'<text class="small" x="{x:.0f}" y="{y + 15:.0f}">{escape(below)}</text>')
-    title = escape(_visible(_title(node, status)))
+    title = escape(visible(_title(node, status)))
     return f'<g><title>{title}</title>{shape}height="{BOX_HEIGHT:.0f}" rx="{radius:.0f}"/>{"".join(lines)}</g>'
 
 
@@ -132,7 +103,7 @@ def to_mermaid(graph: PlanGraph, status: Statuses = None) -> str:
     lines.extend(f"    {ids[source]} --> {ids[target]}" for source, target in drawn_edges(graph))
     if status is not None:
         lines.extend(f"    classDef {family} fill:{fill},stroke:{line},color:#111827" for family, (fill, line) in _COLOURS.items())
-        lines.extend(f"    class {ids[node.name]} {_FAMILY[_status(node, status) or StepStatus.PENDING]}" for node in graph.nodes)
+        lines.extend(f"    class {ids[node.name]} {FAMILY[_status(node, status) or StepStatus.PENDING]}" for node in graph.nodes)
     return "\n".join(lines) + "\n"
 
 
@@ -143,7 +114,7 @@ def _mermaid_id(name: str, number: int) -> str:
 
 def _mermaid(text: str) -> str:
     """Mermaid's own escapes are character codes."""
-    return "".join(f"#{ord(sign)};" if sign in '"#<>&[](){}|;`\\' else sign for sign in _visible(text))
+    return "".join(f"#{ord(sign)};" if sign in '"#<>&[](){}|;`\\' else sign for sign in visible(text))
 
 
 def to_dot(graph: PlanGraph, status: Statuses = None) -> str:
@@ -159,7 +130,7 @@ def to_dot(graph: PlanGraph, status: Statuses = None) -> str:
         if node.is_gate:
             options.append("shape=oval")
         if now is not None:
-            fill, line = _COLOURS[_FAMILY[now]]
+            fill, line = _COLOURS[FAMILY[now]]
             options.append(f'fillcolor="{fill}", color="{line}"')
         if node.optional:
             options.append('style="rounded,filled,dashed"')
@@ -169,7 +140,7 @@ def to_dot(graph: PlanGraph, status: Statuses = None) -> str:
 
 
 def _quoted(text: str) -> str:
-    plain = _visible(text).replace("\\", "\\\\").replace('"', '\\"')
+    plain = visible(text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{plain}"'
 
 
@@ -183,7 +154,7 @@ def _label(node: Node, status: Statuses) -> str:
 
 def to_text(graph: PlanGraph, status: Statuses = None) -> str:
     """One line for each step, in layers; what it needs behind an arrow."""
-    lines = [_visible(f"{graph.plan} (version {graph.version})")]
+    lines = [visible(f"{graph.plan} (version {graph.version})")]
     by_name = {node.name: node for node in graph.nodes}
     width = min(max((len(name) for name in by_name), default=0), 40)
     for number, layer in enumerate(graph.layers(), start=1):
@@ -199,7 +170,7 @@ def _text_line(node: Node, status: Statuses, width: int) -> str:
     words = f"  {_word(now):<20}" if now else ""
     needs = f"  ← {', '.join(node.needs)}" if node.needs else ""
     traits = f"  [{', '.join(_traits(node))}]" if _traits(node) else ""
-    return _visible(f"{symbol} {node.name:<{width}}{words}{needs}{traits}")
+    return visible(f"{symbol} {node.name:<{width}}{words}{needs}{traits}")
 
 
 def _traits(node: Node) -> list[str]:
@@ -221,10 +192,11 @@ def _word(status: StepStatus) -> str:
     return status.value.lower().replace("_", " ")
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+def short(text: str, longest: int = _LONGEST) -> str:
+    """Cut off where it is longer."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Without control characters, and without those that turn the direction of what follows."""
     return "".join(sign if sign.isprintable() else " " for sign in text)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from provisioning_cli import create_group
+from provisioning_cli._marks import fitting
 
 from provisioning_core import Engine
 from provisioning_core.stores import MemoryStore
@@ -200,6 +201,31 @@ def test_what_cannot_be_drawn_is_a_usage_error(cli: Cli, words: list[str], told:
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert told in result.stderr
+
+
+@pytest.mark.usefixtures("failed")
+def test_timeline_draws_a_run_in_time(cli: Cli, tmp_path: Path) -> None:
+    target = tmp_path / "time.svg"
+
+    shown = cli("timeline", "acme")
+    picture = cli("timeline", "acme", "--format", "svg")
+    written = cli("timeline", "acme", "--format", "svg", "--output", str(target))
+    document = json.loads(cli("timeline", "acme", "--json").stdout)
+
+    assert [line.split()[:2] for line in shown.stdout.splitlines()[2:4]] == [["✓", "database"], ["✗", "bucket"]]
+    assert (shown.exit_code, shown.stderr, picture.stdout[:4]) == (0, "", "<svg")
+    assert (written.stdout, written.stderr) == ("", f"Wrote {target}.\n")
+    assert target.read_text(encoding="utf-8").strip() == picture.stdout.strip()
+    assert (document["subject"], [bar["outcome"] for bar in document["bars"]]) == ("acme", ["SUCCEEDED", "FAILED"])
+
+
+@pytest.mark.usefixtures("failed")
+def test_a_terminal_without_the_signs_gets_plain_ones(cli: Cli) -> None:
+    drawn = cli("timeline", "acme").stdout
+
+    assert fitting(drawn, "ascii") == fitting(drawn, "ascii").encode("ascii", "replace").decode()
+    assert [line.split()[:2] for line in fitting(drawn, "ascii").splitlines()[2:4]] == [["+", "database"], ["x", "bucket"]]
+    assert fitting("█ \u4e2d", "ascii") == "# ?"
 
 
 def test_an_app_without_plans_says_where_to_put_them() -> None:

@@ -66,6 +66,7 @@ def test_answers_hold_what_is_described(world, described: dict[str, Any], olaf: 
         "StatusBody": olaf.get(f"{ACME}/status").json(),
         "EventsBody": olaf.get(f"{ACME}/events").json(),
         "GraphBody": olaf.get(f"{ACME}/graph").json(),
+        "TimelineBody": olaf.get(f"{ACME}/timeline").json(),
         "RunsBody": root.get("/provisioning/runs").json(),
         "PlansBody": root.get("/provisioning/plans").json(),
         "PlanBody": root.get("/provisioning/plans/quick").json(),
@@ -77,6 +78,7 @@ def test_answers_hold_what_is_described(world, described: dict[str, Any], olaf: 
     assert set(answers["StatusBody"]["steps"]["database"]) == set(schemas["StepBody"]["properties"])
     assert set(answers["StatusBody"]["errors"][0]) == set(schemas["ErrorBody"]["properties"])
     assert set(answers["EventsBody"]["items"][0]) == set(schemas["EventBody"]["properties"])
+    assert set(answers["TimelineBody"]["bars"][0]) == set(schemas["BarBody"]["properties"])
     assert set(answers["RunsBody"]["items"][0]) == set(schemas["RunLine"]["properties"])
 
 

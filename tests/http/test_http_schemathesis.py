@@ -143,4 +143,4 @@ def test_what_an_answer_links_to_is_there(api: Any) -> None:
     reached = {name for name, status in answered if status in (200, 202)}
     assert reached == set(links), answered
     missing = {name for name, status in answered if status == 404}
-    assert missing <= {"rollback", "events"}, answered  # to a step that there is not, of a run that there is not
+    assert missing <= {"rollback", "events", "timeline"}, answered  # to a step that there is not, of a run that there is not

@@ -24,8 +24,9 @@ STREAM = {"Accept": "text/event-stream"}
 def everything(client: TestClient, run_id: str) -> str:
     """All that can be read, in one text."""
     paths = [
-        *(f"{ACME}/{name}" for name in ("status", "events?limit=1000", "graph")),
+        *(f"{ACME}/{name}" for name in ("status", "events?limit=1000", "graph", "timeline")),
         *(f"{ACME}/graph?format={form}" for form in ("mermaid", "dot", "svg", "text")),
+        *(f"{ACME}/timeline?format={form}" for form in ("svg", "text")),
         f"/provisioning/runs/{run_id}",
     ]
     answers = [client.get(path) for path in paths]

@@ -55,6 +55,7 @@ def test_the_status_of_a_finished_run(world, anna: TestClient) -> None:
         "status": f"{ACME}/status",
         "events": f"{ACME}/events",
         "graph": f"{ACME}/graph",
+        "timeline": f"{ACME}/timeline",
     }
 
 
@@ -279,4 +280,4 @@ def test_a_tenant_with_odd_signs_has_working_links(world) -> None:
         followed = {name: client.get(link).status_code for name, link in links.items()}
 
     assert links["status"] == "/api%20v1/provisioning/tenants/a%20b%25%C3%A4%23/status"
-    assert followed == {"self": 200, "status": 200, "events": 200, "graph": 200}
+    assert followed == {"self": 200, "status": 200, "events": 200, "graph": 200, "timeline": 200}

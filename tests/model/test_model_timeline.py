@@ -36,12 +36,12 @@ def test_each_attempt_and_each_wait_is_a_bar_of_its_own() -> None:
     )
 
     assert timeline_of(events) == Timeline(
-        began=at(0),
-        ended=at(7),
+        started_at=at(0),
+        finished_at=at(7),
         bars=(
-            Bar(step="a", kind="attempt", attempt=1, began=at(1), ended=at(3), outcome=StepStatus.RETRYING, message="no"),
-            Bar(step="a", kind="wait", attempt=1, began=at(3), ended=at(5), outcome=StepStatus.RUNNING, message="no"),
-            Bar(step="a", kind="attempt", attempt=2, began=at(5), ended=at(6), outcome=StepStatus.SUCCEEDED, message="no"),
+            Bar(step="a", kind="attempt", attempt=1, started_at=at(1), finished_at=at(3), outcome=StepStatus.RETRYING, message="no"),
+            Bar(step="a", kind="wait", attempt=1, started_at=at(3), finished_at=at(5), outcome=StepStatus.RUNNING, message="no"),
+            Bar(step="a", kind="attempt", attempt=2, started_at=at(5), finished_at=at(6), outcome=StepStatus.SUCCEEDED, message="no"),
         ),
     )
 
@@ -71,7 +71,7 @@ def test_what_lasts_has_no_end_and_a_run_that_moves_again_has_none_either() -> N
     rested = history((0, "run.created", None, None), (1, "run.running", None, None), (2, "run.failed", None, None))
     again = history(*[(event.at.second, event.type, None, None) for event in rested], (3, "run.rolling_back", None, None))
 
-    assert (timeline_of(begun).bars[0].ended, timeline_of(begun).ended) == (None, None)
-    assert timeline_of(rested).ended == at(2)
-    assert timeline_of(again).ended is None
+    assert (timeline_of(begun).bars[0].finished_at, timeline_of(begun).finished_at) == (None, None)
+    assert timeline_of(rested).finished_at == at(2)
+    assert timeline_of(again).finished_at is None
     assert timeline_of([]) == Timeline()

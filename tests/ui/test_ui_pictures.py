@@ -22,12 +22,12 @@ def at(seconds: float) -> datetime:
 
 
 def bar(step: str, kind: str, begin: float, end: float | None, outcome: StepStatus | None = StepStatus.SUCCEEDED) -> Bar:
-    return Bar(step=step, kind=kind, attempt=1, began=at(begin), ended=None if end is None else at(end), outcome=outcome)
+    return Bar(step=step, kind=kind, attempt=1, started_at=at(begin), finished_at=None if end is None else at(end), outcome=outcome)
 
 
 def chart_of(*bars: Bar, now: float, is_over: bool = True):
     steps = list(dict.fromkeys(each.step for each in bars))
-    found = chart(Timeline(began=BEGAN, ended=at(now) if is_over else None, bars=bars), steps, at(now))
+    found = chart(Timeline(started_at=BEGAN, finished_at=at(now) if is_over else None, bars=bars), steps, at(now))
     assert found is not None
     return found
 
@@ -91,7 +91,7 @@ def test_compensations_stand_below_in_the_order_in_which_they_began() -> None:
 
 
 def test_without_anything_begun_there_is_no_timeline() -> None:
-    assert chart(Timeline(began=BEGAN), ["a"], at(1)) is None
+    assert chart(Timeline(started_at=BEGAN), ["a"], at(1)) is None
 
 
 # large graphs

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from provisioning_core import RunStatus, StepStatus
+from provisioning_core.model import SYMBOLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +60,19 @@ def labelled(status: RunStatus | StepStatus) -> str:
     return f"{mark_of(status).symbol} {status}"
 
 
+_DRAWN = {"…": "~", "·": "-", "–": "-", "•": "*", "←": "<-", "█": "#", "░": ":", "▓": "u"}
 _PLAIN = str.maketrans(
-    {mark.symbol: mark.plain for mark in (*STEP_MARKS.values(), *RUN_MARKS.values())} | {"…": "~", "·": "-", "–": "-"}
+    {SYMBOLS[status]: mark.plain for status, mark in STEP_MARKS.items()}
+    | {mark.symbol: mark.plain for mark in (*STEP_MARKS.values(), *RUN_MARKS.values())}
+    | _DRAWN
 )
 
 
 def fitting(text: str, encoding: str | None) -> str:
-    """The same text, with plain letters for symbols that the encoding doesn't have."""
+    """The same text, with plain letters for symbols that the encoding doesn't have, and a ``?`` for what is nothing of ours."""
+    known = encoding or "utf-8"
     try:
-        text.encode(encoding or "utf-8")
+        text.encode(known)
     except UnicodeEncodeError:
-        return text.translate(_PLAIN)
+        return text.translate(_PLAIN).encode(known, "replace").decode(known)
     return text

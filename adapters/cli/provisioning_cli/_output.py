@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import IO, Any
 
 import click
@@ -54,6 +55,16 @@ def print_grid(grid: Grid) -> None:
 
     console = console_on(sys.stdout)
     console.print(as_table(fitted(grid, console.width), encoding=sys.stdout.encoding))
+
+
+def write_file(target: Path, text: str) -> None:
+    """Into a file that the caller named. Raises UsageError when it can't be written."""
+    try:
+        target.write_text(f"{text.rstrip()}\n", encoding="utf-8")
+    except OSError as error:
+        told = f"{str(target)!r} can't be written: {error.strerror}. Name another file."
+        raise click.UsageError(told) from error
+    tell(f"Wrote {target}.")
 
 
 def _echo(lines: Iterable[str], stream: IO[str]) -> None:

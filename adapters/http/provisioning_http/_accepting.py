@@ -6,6 +6,7 @@ from fastapi import Request
 
 JSON = "application/json"
 STREAM = "text/event-stream"
+SVG = "image/svg+xml"
 
 
 def wants_json(request: Request) -> bool:
@@ -16,6 +17,11 @@ def wants_json(request: Request) -> bool:
 def wants_stream(request: Request) -> bool:
     """Whether an event stream is taken more gladly than JSON; a browser's ``EventSource`` asks for nothing else."""
     return quality(request, STREAM) > quality(request, JSON)
+
+
+def wants_svg(request: Request) -> bool:
+    """Whether a picture is taken more gladly than JSON; a browser's ``<img>`` asks so."""
+    return quality(request, SVG) > quality(request, JSON)
 
 
 def quality(request: Request, kind: str) -> float:

@@ -151,6 +151,29 @@ class GraphBody(BaseModel):
     edges: list[EdgeBody]
 
 
+class BarBody(BaseModel):
+    """One stretch of time of one step."""
+
+    step: str
+    kind: str = Field(description="`attempt` or `undo` where code ran; `wait`, `gate` or `doubt` where it waited.")
+    attempt: int
+    started_at: datetime
+    finished_at: datetime | None = Field(description="`null` while it lasts.")
+    outcome: str | None = Field(description="What the step became at its end.")
+    message: str = Field(description="Of the failure that ended it.")
+
+
+class TimelineBody(BaseModel):
+    """When what happened in a run."""
+
+    run_id: str
+    plan: str
+    plan_version: str
+    started_at: datetime | None
+    finished_at: datetime | None = Field(description="When the run came to rest last; `null` while it moves.")
+    bars: list[BarBody] = Field(description="In the order in which they began.")
+
+
 class PlanStepBody(BaseModel):
     """One step of a plan."""
 

@@ -13,6 +13,7 @@ _LINKS = {
     "status": "/provisioning/tenants/acme/status",
     "events": "/provisioning/tenants/acme/events",
     "graph": "/provisioning/tenants/acme/graph",
+    "timeline": "/provisioning/tenants/acme/timeline",
 }
 _AT, _SOON = "2026-11-24T09:00:00Z", "2026-11-24T09:00:02Z"
 

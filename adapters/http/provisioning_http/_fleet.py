@@ -6,8 +6,8 @@ from fastapi import Response
 
 from provisioning_core import Plan
 from provisioning_http._answers import PlansBody
-from provisioning_http._call import Allowed, answer, text
-from provisioning_http._reads import MEDIA_TYPES, NO_SCRIPTS
+from provisioning_http._call import Allowed, answer
+from provisioning_http._reads import BY_ACCEPT, form_by_accept, picture
 from provisioning_http._rendering import IN_PROGRESS, plan_body, plan_graph_body, plan_line, runs_body
 from provisioning_http._requests import AskedFormat, Cursor, Format, Limit, PlanName, QueryName, Statuses
 
@@ -38,12 +38,13 @@ async def plan(call: Allowed, name: PlanName) -> Response:
     return answer(plan_body(call.engine.plan(name), call.links))
 
 
-async def plan_graph(call: Allowed, name: PlanName, form: AskedFormat = "json") -> Response:
+async def plan_graph(call: Allowed, name: PlanName, form: AskedFormat = None) -> Response:
     """A plan's graph."""
     found = call.engine.plan(name)
-    if form == "json":
-        return answer(plan_graph_body(found))
-    return text(await call.asks(lambda: _draw(found, form)), MEDIA_TYPES[form], headers=NO_SCRIPTS)
+    wanted = form or form_by_accept(call)
+    if wanted == "json":
+        return answer(plan_graph_body(found), headers=BY_ACCEPT)
+    return picture(await call.asks(lambda: _draw(found, wanted)), wanted)
 
 
 def _draw(plan: Plan, form: Format) -> str:

@@ -32,6 +32,7 @@ class Links:
             "status": self.status(tenant_id),
             "events": self.events(tenant_id),
             "graph": self._to("tenants", tenant_id, "graph"),
+            "timeline": self._to("tenants", tenant_id, "timeline"),
         }
 
     def of_plan(self, name: str) -> dict[str, str]:

@@ -126,7 +126,9 @@ def accepted_headers() -> dict[str, Any]:
 def links(prefix: str) -> dict[str, Any]:
     """What can be done with the run that an answer shows; ``prefix`` begins each operation's id."""
     tenant, run = "$response.body#/tenant_id", "$response.body#/run_id"
-    of_tenant = {name: _link(f"{prefix}_{name}", tenant_id=tenant) for name in ("status", "events", "graph", "cancel", "rollback")}
+    of_tenant = {
+        name: _link(f"{prefix}_{name}", tenant_id=tenant) for name in ("status", "events", "graph", "timeline", "cancel", "rollback")
+    }
     return of_tenant | {"run": _link(f"{prefix}_run", run_id=run)}
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fastapi import Response
 
 from provisioning_core import RunView
-from provisioning_http._accepting import wants_json, wants_stream
+from provisioning_http._accepting import wants_json, wants_stream, wants_svg
 from provisioning_http._answers import TicketAnswer
 from provisioning_http._call import Allowed, Call, answer, text
 from provisioning_http._headers import SAFE
 from provisioning_http._matching import etag, is_known
 from provisioning_http._problems import Refused, not_here
-from provisioning_http._rendering import events_body, graph_body
+from provisioning_http._rendering import events_body, graph_body, timeline_body
 from provisioning_http._requests import (
     After,
     AfterEvent,
     AskedFormat,
     AskedTicket,
+    AskedTimelineFormat,
     EventLimit,
     LastEventId,
     QueryRunId,
@@ -29,6 +32,7 @@ from provisioning_http._tickets import SECONDS
 MEDIA_TYPES = {"mermaid": "text/plain", "dot": "text/vnd.graphviz", "svg": "image/svg+xml", "text": "text/plain"}
 NO_SCRIPTS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
 """Pictures are opened in browsers, and names in them are other people's."""
+BY_ACCEPT = {"Vary": "Accept"}
 
 
 async def status(call: Allowed, wait: Wait = 0.0, after: After = None) -> Response:
@@ -124,9 +128,33 @@ async def ticket(call: Allowed, body: AskedTicket) -> Response:
     return answer(TicketAnswer(ticket=text_, run_id=run.id, expires_in=SECONDS, url=url), status=201)
 
 
-async def graph(call: Allowed, form: AskedFormat = "json") -> Response:
+async def graph(call: Allowed, form: AskedFormat = None) -> Response:
     """The run's graph with the steps' statuses."""
-    if form == "json":
-        return answer(graph_body(await call.asks(lambda: call.engine.status(call.tenant_id))))
-    drawing = await call.asks(lambda: call.engine.drawing(call.tenant_id, format=form))
-    return text(drawing, MEDIA_TYPES[form], headers=NO_SCRIPTS)
+    wanted = form or form_by_accept(call)
+    if wanted == "json":
+        body = graph_body(await call.asks(lambda: call.engine.status(call.tenant_id)))
+        return answer(body, headers=BY_ACCEPT)
+    return picture(await call.asks(lambda: call.engine.drawing(call.tenant_id, format=wanted)), wanted)
+
+
+async def timeline(call: Allowed, form: AskedTimelineFormat = None, run_id: QueryRunId = None) -> Response:
+    """When what happened in the run: a bar for each attempt, each wait and each compensation."""
+    run = await _run_of(call, run_id)
+    found = await call.asks(lambda: call.engine.timeline(run_id=run.id))
+    match form or form_by_accept(call):
+        case "json":
+            return answer(timeline_body(found), headers=BY_ACCEPT)
+        case "svg":
+            return picture(await call.asks(found.to_svg), "svg")
+        case _:
+            return picture(found.to_text(), "text")
+
+
+def form_by_accept(call: Call) -> Literal["json", "svg"]:
+    """What to send to who named no format."""
+    return "svg" if wants_svg(call.request) else "json"
+
+
+def picture(drawing: str, form: str) -> Response:
+    """A drawing, which a browser shows without running anything in it."""
+    return text(drawing, MEDIA_TYPES[form], headers=NO_SCRIPTS | BY_ACCEPT)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from provisioning_core import ErrorView, Event, Plan, RunStatus, RunView, StepStatus, StepView
+from provisioning_core import Bar, ErrorView, Event, Plan, RunStatus, RunView, StepStatus, StepView, Timeline
 from provisioning_http._answers import (
+    BarBody,
     EdgeBody,
     ErrorBody,
     EventBody,
@@ -22,6 +23,7 @@ from provisioning_http._answers import (
     RunsBody,
     StatusBody,
     StepBody,
+    TimelineBody,
 )
 from provisioning_http._links import Links
 
@@ -133,6 +135,29 @@ def graph_body(view: RunView) -> GraphBody:
 
 def _edges(needs: Mapping[str, Iterable[str]]) -> list[EdgeBody]:
     return [EdgeBody(source=need, target=name) for name, needed in needs.items() for need in needed]
+
+
+def timeline_body(timeline: Timeline) -> TimelineBody:
+    return TimelineBody(
+        run_id=timeline.run_id,
+        plan=timeline.plan,
+        plan_version=timeline.plan_version,
+        started_at=timeline.started_at,
+        finished_at=timeline.finished_at,
+        bars=[_bar_body(bar) for bar in timeline.bars],
+    )
+
+
+def _bar_body(bar: Bar) -> BarBody:
+    return BarBody(
+        step=bar.step,
+        kind=bar.kind,
+        attempt=bar.attempt,
+        started_at=bar.started_at,
+        finished_at=bar.finished_at,
+        outcome=None if bar.outcome is None else str(bar.outcome),
+        message=bar.message,
+    )
 
 
 def runs_body(page: Any, links: Links) -> RunsBody:

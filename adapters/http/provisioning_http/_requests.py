@@ -47,7 +47,10 @@ State = Literal[
     "ROLLBACK_FAILED",
 ]
 Format = Literal["json", "mermaid", "dot", "svg", "text"]
-AskedFormat = Annotated[Format, Query(alias="format")]
+_BY_ACCEPT = "Without it, what `Accept` asks for: JSON, or SVG."
+AskedFormat = Annotated[Format | None, Query(alias="format", description=_BY_ACCEPT)]
+TimelineFormat = Literal["json", "svg", "text"]
+AskedTimelineFormat = Annotated[TimelineFormat | None, Query(alias="format", description=_BY_ACCEPT)]
 Wait = Annotated[float, Query(ge=0, allow_inf_nan=False, description="Seconds to wait for a change; more than 30 counts as 30.")]
 After = Annotated[int | None, Query(ge=0, le=2**62, description="The version known already; without it, the present one.")]
 AfterEvent = Annotated[int, Query(ge=0, le=2**62, description="Number of the last event known.")]

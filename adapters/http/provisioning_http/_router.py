@@ -14,7 +14,17 @@ from provisioning_core import Engine
 from provisioning_http import _commands, _fleet, _reads
 from provisioning_http import _openapi as described
 from provisioning_http import _requests as r
-from provisioning_http._answers import EventsBody, GraphBody, PlanBody, PlanGraphBody, PlansBody, RunsBody, StatusBody, TicketAnswer
+from provisioning_http._answers import (
+    EventsBody,
+    GraphBody,
+    PlanBody,
+    PlanGraphBody,
+    PlansBody,
+    RunsBody,
+    StatusBody,
+    TicketAnswer,
+    TimelineBody,
+)
 from provisioning_http._auth import Action, Authorize, Doorkeeper
 from provisioning_http._call import Face, Scope, guard
 from provisioning_http._lifespan import opened
@@ -28,7 +38,8 @@ _READ_PROBLEMS = (401, 404, 422, 429, 500, 503)
 _VERB_PROBLEMS = (400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 500, 503)
 _TICKET_PROBLEMS = (400, 401, 403, 404, 413, 415, 422, 429, 500, 503)
 _FLEET_PROBLEMS = (401, 403, 422, 429, 500, 503)
-_PICTURES = ("text/plain", "text/vnd.graphviz", "image/svg+xml")
+_PICTURES = ("text/plain", "image/svg+xml")
+_GRAPHS = (*_PICTURES, "text/vnd.graphviz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +54,8 @@ class Route:
     answers: type[BaseModel]
     body: type[BaseModel] | None = None
     problems: tuple[int, ...] = _READ_PROBLEMS
-    pictures: bool = False
+    pictures: tuple[str, ...] = ()
+    """Media types that it can be had in besides JSON."""
     status: int = 200
 
     @property
@@ -114,12 +126,13 @@ ROUTES = (
         problems=_TICKET_PROBLEMS,
         status=201,
     ),
-    _read("graph", _reads.graph, GraphBody, pictures=True),
+    _read("graph", _reads.graph, GraphBody, pictures=_GRAPHS),
+    _read("timeline", _reads.timeline, TimelineBody, pictures=_PICTURES),
     _list("runs", "/runs", _fleet.runs, RunsBody),
     Route(name="run", path="/runs/{run_id}", endpoint=_reads.run_status, scope="run", action="read", answers=StatusBody),
     _list("plans", "/plans", _fleet.plans, PlansBody),
     _list("plan", "/plans/{name}", _fleet.plan, PlanBody, problems=(*_FLEET_PROBLEMS, 404)),
-    _list("plan_graph", "/plans/{name}/graph", _fleet.plan_graph, PlanGraphBody, problems=(*_FLEET_PROBLEMS, 404), pictures=True),
+    _list("plan_graph", "/plans/{name}/graph", _fleet.plan_graph, PlanGraphBody, problems=(*_FLEET_PROBLEMS, 404), pictures=_GRAPHS),
 )
 
 
@@ -179,7 +192,7 @@ def _responses(route: Route, prefix: str) -> dict[int | str, dict[str, Any]]:
     if route.answers is StatusBody:
         success["links"] = described.links(prefix)
     if route.pictures:
-        success["content"] = success.get("content", {}) | described.pictures(_PICTURES)
+        success["content"] = success.get("content", {}) | described.pictures(route.pictures)
     if route.scope == "stream":
         success["content"] = success.get("content", {}) | described.stream()
     return found

@@ -4,7 +4,7 @@ from provisioning_cli.commands._db import db
 from provisioning_cli.commands._demo import demo
 from provisioning_cli.commands._doctor import doctor
 from provisioning_cli.commands._plans import check, graph, plan, plans
-from provisioning_cli.commands._reads import events, explain, runs, status, watch
+from provisioning_cli.commands._reads import events, explain, runs, status, timeline, watch
 from provisioning_cli.commands._service import serve, worker
 from provisioning_cli.commands._undoing import cancel, deprovision, rollback
 from provisioning_cli.commands._verbs import adopt_plan, continue_, pause, resolve, retry, signal, skip, start
@@ -33,6 +33,7 @@ COMMANDS = (
     runs,
     events,
     explain,
+    timeline,
     worker,
     serve,
     verify,

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from provisioning_cli._face import Face, FaceCommand, json_option, pass_face
-from provisioning_cli._output import print_grid, print_json, print_lines, tell
+from provisioning_cli._output import print_grid, print_json, print_lines, tell, write_file
 from provisioning_cli._render import plan_grid, preview_grid, preview_head
 from provisioning_cli._text import clean, clean_block, several
 from provisioning_cli._values import parse_input
@@ -90,7 +90,7 @@ def graph(face: Face, name: str | None, *, run_id: str | None, kind: str, target
     with face.engine() as engine:
         drawing = _drawn(engine, name, run_id, kind)
     if target is not None:
-        _write(target, drawing)
+        write_file(target, drawing)
     if as_json:
         print_json({"format": kind, "drawing": drawing, "file": None if target is None else str(target)})
     elif target is None:
@@ -102,12 +102,3 @@ def _drawn(engine: Engine, name: str | None, run_id: str | None, kind: str) -> s
         draw = getattr(engine.plans[name], f"to_{kind}")
         return str(draw())
     return engine.drawing(None if run_id else name, run_id=run_id, format=kind)  # type: ignore[arg-type]  # click checked the choice
-
-
-def _write(target: Path, drawing: str) -> None:
-    try:
-        target.write_text(f"{drawing.rstrip()}\n", encoding="utf-8")
-    except OSError as error:
-        told = f"{str(target)!r} can't be written: {error.strerror}. Name another file."
-        raise click.UsageError(told) from error
-    tell(f"Wrote {target}.")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -12,12 +15,15 @@ from provisioning_cli import _explain
 from provisioning_cli._exit import Asked, ExitCode, code_of_run
 from provisioning_cli._face import Face, FaceCommand, json_option, pass_face, run_argument, seconds_option
 from provisioning_cli._lines import event_line
-from provisioning_cli._output import print_grid, print_json, print_json_line, print_lines, tell
+from provisioning_cli._output import is_terminal, print_grid, print_json, print_json_line, print_lines, tell, write_file
 from provisioning_cli._render import error_lines, next_lines, outcome_lines, run_grid, status_head, step_grid
+from provisioning_cli._text import clean_block
 from provisioning_cli.commands._acting import Manner, watch_only
 from provisioning_core import Engine, Event, Run, RunStatus, RunView
 
 _GLANCE = 0.3
+_WIDTH = 80
+"""Of a drawing that no terminal gives the width of."""
 
 
 @click.command(cls=FaceCommand)
@@ -168,3 +174,23 @@ def explain(face: Face, subject: str | None, *, run_id: str | None, as_json: boo
         print_json({"run_id": view.id, "status": view.status, "allowed_actions": view.allowed_actions, "lines": lines})
     else:
         print_lines(lines)
+
+
+@click.command(cls=FaceCommand)
+@run_argument
+@click.option("--format", "kind", type=click.Choice(["text", "svg"]), default="text", show_default=True)
+@click.option("--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="Write it to this file.")
+@json_option
+@pass_face
+def timeline(face: Face, subject: str | None, *, run_id: str | None, kind: str, target: Path | None, as_json: bool) -> None:
+    """When what happened in SUBJECT's run: a bar for each attempt."""
+    with face.engine() as engine:
+        found = engine.timeline(subject, run_id=run_id)
+    width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) and target is None else _WIDTH
+    drawing = found.to_svg() if kind == "svg" else found.to_text(width=width)
+    if target is not None:
+        write_file(target, drawing)
+    if as_json:
+        print_json(found.to_dict())
+    elif target is None:
+        print_lines([clean_block(drawing)])

@@ -5,12 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from provisioning_core import StepStatus
 from provisioning_core.model import Node, PlanGraph, Timeline, span
 from provisioning_http._answers import StatusBody
-from provisioning_http.ui._time_picture import kind_word, outcome_word
-
-_BAD = (StepStatus.RETRYING, StepStatus.FAILED, StepStatus.COMPENSATION_FAILED)
 
 
 def step_detail(graph: PlanGraph, timeline: Timeline, body: StatusBody, name: str, *, now: datetime) -> dict[str, Any]:
@@ -26,11 +22,11 @@ def step_detail(graph: PlanGraph, timeline: Timeline, body: StatusBody, name: st
         "needed_by": behind,
         "bars": [
             {
-                "what": kind_word(bar),
-                "began": bar.began,
-                "took": span(((bar.ended or now) - bar.began).total_seconds()),
-                "outcome": outcome_word(bar),
-                "is_bad": bar.kind in ("attempt", "undo") and bar.outcome in _BAD,
+                "what": bar.what,
+                "began": bar.started_at,
+                "took": span(((bar.finished_at or now) - bar.started_at).total_seconds()),
+                "outcome": bar.result,
+                "is_bad": bar.is_bad,
                 "message": bar.message,
             }
             for bar in bars
@@ -44,7 +40,7 @@ def worked(timeline: Timeline) -> dict[str, tuple[datetime, datetime | None]]:
     for bar in timeline.bars:
         if bar.kind == "attempt":
             before = _length(found.get(bar.step))
-            found[bar.step] = (bar.began - before, bar.ended)
+            found[bar.step] = (bar.started_at - before, bar.finished_at)
     return found
 
 
