@@ -14,7 +14,7 @@ TARGET = Path(__file__).parents[1] / "docs" / "states.md"
 RUN_MEANINGS: Mapping[RunStatus, str] = {
     RunStatus.PENDING: "Recorded; no engine has taken it up yet.",
     RunStatus.RUNNING: "Steps are carried out, or wait for the time of their next attempt.",
-    RunStatus.WAITING: "Nothing can go on until a person or a signal acts: a gate, or a step in doubt.",
+    RunStatus.WAITING: "Nothing can go on until a person or a signal acts: a gate without a time, or a step in doubt.",
     RunStatus.PAUSED: "Stopped on request, or rolled back as far as was asked; `continue` takes it up again.",
     RunStatus.SUCCEEDED: "Everything is done.",
     RunStatus.FAILED: "A step failed for good; what did not depend on it is done, or the plan halts then.",

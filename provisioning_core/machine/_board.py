@@ -209,8 +209,9 @@ class Board:
 
     @property
     def has_plans(self) -> bool:
-        """Whether a step in doubt is to be settled without a person."""
-        return any(self.cells[i].next_attempt_at is not None for i in self._members.get(StepStatus.IN_DOUBT, ()))
+        """Whether a step in doubt is to be settled, or a gate opens, without a person."""
+        members = (i for status in _WAIT for i in self._members.get(status, ()))
+        return any(self.cells[i].next_attempt_at is not None for i in members)
 
     @property
     def is_idle(self) -> bool:
@@ -278,6 +279,7 @@ class Board:
             self.failed_required += sign
 
 
+_WAIT = (StepStatus.IN_DOUBT, StepStatus.WAITING)
 _UNFINISHED = frozenset({RunStatus.WAITING, RunStatus.PAUSED})
 
 

@@ -177,7 +177,7 @@ def _can_move(run: RunRecord, graph: PlanGraph, steps: _Steps) -> bool:
 
 
 def _comes_in_time(step: StepRecord) -> bool:
-    return step.status is S.RETRYING or (step.status is S.IN_DOUBT and step.next_attempt_at is not None)
+    return step.status is S.RETRYING or (step.status in (S.IN_DOUBT, S.WAITING) and step.next_attempt_at is not None)
 
 
 def _is_ready(graph: PlanGraph, steps: _Steps, node: Node) -> bool:

@@ -80,11 +80,20 @@ def test_an_optional_gate_that_waits_too_long_is_a_warning() -> None:
     assert (world.steps, world.status) == ({"a": "SUCCEEDED", "g": "FAILED"}, "SUCCEEDED")
 
 
-def test_a_gate_opens_by_itself_when_its_time_comes() -> None:
+def test_a_gate_opens_by_itself_when_its_time_comes_and_the_run_moves_until_then() -> None:
     world = waiting(delay=30.0, timeout=50.0)
+    assert (world.is_(g="waiting"), world.status) == (True, "RUNNING")
     assert world.machine.next_timer_at == 1030.0
     world.wait(30.0)
     assert (world.is_(g="succeeded"), world.offer()) == (True, ["b"])
+
+
+def test_a_run_whose_last_timed_gate_has_opened_waits_for_its_other_gates() -> None:
+    world = World(plan("g, h", g=gate(delay=30.0), h=gate()))
+    world.offer()
+    assert world.status == "RUNNING"
+    world.wait(30.0)
+    assert (world.steps, world.status) == ({"g": "SUCCEEDED", "h": "WAITING"}, "WAITING")
 
 
 def test_a_gate_with_a_delay_opens_earlier_on_a_signal_and_its_timer_means_nothing_then() -> None:
