@@ -189,7 +189,8 @@ class StepError(Exception):
     """Raised by a step to say precisely how it failed.
 
     ``message`` is for operators; ``user_message`` is shown to the product's user, instead of the step's own sentence.
-    ``retry_after`` (seconds) is the least time before the next attempt, as a provider's ``Retry-After`` says it.
+    ``retry_after`` (seconds, a year at the most) is the least time before the next attempt, as a provider's ``Retry-After`` says it;
+    what is no number counts as none.
     """
 
     def __init__(

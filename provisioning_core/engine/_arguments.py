@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,18 @@ from provisioning_core.errors import InvalidInput, NotFound
 from provisioning_core.model import Codec, EncodingFault, Plan, PlanGraph, RunRecord, Step, StepStatus, Vault
 
 
-def step_name(step: str | Step[Any]) -> str:
-    """A step by its name or by itself."""
-    return step if isinstance(step, str) else step.name
+def step_name(step: str | Step[Any] | None) -> str:
+    """A step by its name or by itself. Raises TypeError for what is neither."""
+    if isinstance(step, str):
+        return step
+    if not isinstance(step, Step):
+        raise TypeError(f"name a step, or hand it in itself; {step!r} is neither")
+    return step.name
+
+
+def step_names(steps: str | Step[Any] | Iterable[str | Step[Any]]) -> list[str]:
+    """The same for several; one alone is taken, too."""
+    return [step_name(steps)] if isinstance(steps, str | Step) else [step_name(step) for step in steps]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

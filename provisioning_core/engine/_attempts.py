@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
@@ -20,6 +20,7 @@ from provisioning_core.model import (
     Retry,
     StepContext,
     as_datetime,
+    mask_in,
 )
 
 _ANYTHING = Codec(Any)
@@ -181,30 +182,44 @@ class Sink:
         self._attempt = attempt
         self._tell = tell
         self.is_asked_to_end = False
+        self.secrets: Callable[[], Sequence[str]] = list
+        """Texts that must not be shown."""
         self.write_along: Callable[[Resource], None] | None = None
         """Set while the step's own transaction is open: ledger entries join it."""
+        self._joined: list[Resource] = []
+        """Entries of that transaction, of which the run is not told yet."""
 
     def is_stopped(self) -> bool:
         return self.is_asked_to_end
 
     def progress(self, fraction: float, message: str) -> None:
-        self._tell(Progressed(key=self._attempt.key, fraction=fraction, message=message[:500]))
+        self._tell(Progressed(key=self._attempt.key, fraction=fraction, message=mask_in(message, self.secrets())[:500]))
 
     def record(self, kind: str, id: str, details: Mapping[str, Any]) -> Resource:  # noqa: A002  the field's own word
         _check_length("kind", kind, _LONGEST_KIND)
         _check_length("id", id, _LONGEST_ID)
         plain = json.loads(_ANYTHING.encode(dict(details)))
         resource = Resource(kind=kind, id=id, details=plain)
-        note = Recorded(
-            key=self._attempt.key, resource=resource, attempt=self._attempt.attempt, is_durable=self.write_along is not None
-        )
         if self.write_along is not None:
             self.write_along(resource)
-            self._tell(note)
+            self._joined.append(resource)
         else:
-            self._tell(note)
-            note.durable.result()
+            self._entered(resource, is_durable=False).durable.result()
         return resource
+
+    def _entered(self, resource: Resource, *, is_durable: bool) -> Recorded:
+        note = Recorded(key=self._attempt.key, resource=resource, attempt=self._attempt.attempt, is_durable=is_durable)
+        self._tell(note)
+        return note
+
+    def transaction_ended(self, *, is_committed: bool) -> None:
+        """What was entered is there, or was taken back with the rest: then it is entered again, with the attempt's end.
+
+        It tells of something outside, which a transaction does not take back.
+        """
+        self.write_along = None
+        while self._joined:
+            self._entered(self._joined.pop(0), is_durable=is_committed)
 
     def checkpoint(self, data: Any) -> None:
         note = Checkpointed(key=self._attempt.key, text=_ANYTHING.encode(data))

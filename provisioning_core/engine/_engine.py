@@ -5,17 +5,19 @@ One short method for each verb and each read of the public face, and its docstri
 
 from __future__ import annotations
 
+import os
 import threading
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self
 
 from provisioning_core.engine._adopting import differences
-from provisioning_core.engine._arguments import Arguments, step_name
+from provisioning_core.engine._arguments import Arguments, step_name, step_names
 from provisioning_core.engine._audience import Audience
 from provisioning_core.engine._committer import HookFailed, guarded_hook
 from provisioning_core.engine._diagnosis import diagnose
@@ -28,7 +30,7 @@ from provisioning_core.engine._verbs import check
 from provisioning_core.engine._verifying import Verified, verify_all, verify_runs
 from provisioning_core.engine._views import event_of, step_statuses, summary_of, view_of
 from provisioning_core.engine._watch import Watch
-from provisioning_core.errors import Conflict, NotFound, PlanChanged, StoreUnavailable
+from provisioning_core.errors import Conflict, InvalidInput, NotFound, PlanChanged, ProvisioningError, StoreUnavailable
 from provisioning_core.machine import Violation
 from provisioning_core.model import (
     EngineStats,
@@ -52,6 +54,8 @@ from provisioning_core.outbox import Postman
 from provisioning_core.ports import AnyObserver, Clock, RunHead, StatusHook, Store
 
 _LONGEST_PAGE = 1000
+_FORKED = "This engine was opened before the process forked: its threads and connections are the parent's."
+_AFTER_FORK = "Make or open the engine in the process that uses it (gunicorn: without --preload, or in post_fork)."
 _RACES = 5
 
 
@@ -124,6 +128,10 @@ class Engine:
         self._lock = threading.Lock()
         self._is_prepared = False
         self._is_closed = False
+        self._process = 0
+        """Whose connections and threads these are, once it is open."""
+        self._asked: set[str] | None = None
+        """Ids of the runs that it works on; None: all that nobody owns."""
         self._running: RunningEngine | None = None
 
     # opening and closing
@@ -135,10 +143,16 @@ class Engine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def open(self) -> None:
-        """Make the store ready and, if this engine works, begin to work. Done by itself at first use."""
+    def open(self, *, takes: Literal["all", "asked"] = "all") -> None:
+        """Make the store ready and, if this engine works, begin to work. Done by itself at first use.
+
+        ``takes="asked"``: work on those runs only that it is asked about, by a verb or by :meth:`run`; others stay with whoever has
+        them. For a program that is there for one run, and gone soon. An engine that works already goes on as it was opened.
+        """
         with self._lock:
             self._is_closed = False
+            if self._running is None:
+                self._asked = set() if takes == "asked" else None
             self._begin()
 
     def _ready(self) -> None:
@@ -149,9 +163,11 @@ class Engine:
     def _begin(self) -> None:
         if not self._is_prepared:
             self.store.prepare()
-            self._is_prepared = True
+            self._is_prepared, self._process = True, os.getpid()
+        elif self._process != os.getpid():
+            raise ProvisioningError(_FORKED, code="forked", hint=_AFTER_FORK)
         if self._settings.work and self._running is None and not self._is_closed:
-            self._running = RunningEngine(self._settings, self._vault, self._clock, self._waiters, self._audience)
+            self._running = RunningEngine(self._settings, self._vault, self._clock, self._waiters, self._audience, self._asked)
             if self._webhooks is not None:
                 self._webhooks.begin()
 
@@ -162,6 +178,8 @@ class Engine:
         as one with ``work=False``; :meth:`open` lets it work again.
         """
         with self._lock:
+            if self._is_prepared and self._process != os.getpid():
+                return  # a child of the process that opened it: nothing of it is the child's to close
             running, self._running = self._running, None
             was_open, self._is_prepared, self._is_closed = self._is_prepared, False, True
         if running is not None:
@@ -243,7 +261,7 @@ class Engine:
             known = already(self.store, wanted, self._plans)
             run = Run(self, known.id, known.subject) if known is not None else self._create(wanted)
             if run is not None:
-                return run
+                return self._asked_about(run)
         raise Conflict(f"{subject!r} is being started by several callers at once.", code="already_active", hint="Ask for its status.")
 
     def _create(self, wanted: StartRequest) -> Run | None:
@@ -287,10 +305,10 @@ class Engine:
     def retry(
         self,
         subject: str | None = None,
+        steps: str | Step[Any] | Iterable[str | Step[Any]] | None = None,
+        input: Any = None,  # noqa: A002  the contract's word
         *,
         run_id: str | None = None,
-        steps: Iterable[str | Step[Any]] | None = None,
-        input: Any = None,  # noqa: A002  the contract's word
         actor: str | None = None,
         reason: str | None = None,
     ) -> Run:
@@ -300,7 +318,7 @@ class Engine:
         the input.
         """
         run = self._find(subject, run_id)
-        arguments: dict[str, Any] = {"steps": None if steps is None else [step_name(step) for step in steps]}
+        arguments: dict[str, Any] = {"steps": None if steps is None else step_names(steps)}
         if input is not None:
             given = self._arguments.input(self._arguments.plan_of(run), run.id, input)
             arguments |= {"input": given.text, "digest": given.digest}
@@ -314,8 +332,8 @@ class Engine:
 
     def skip(
         self,
-        subject: str | None,
-        step: str | Step[Any],
+        subject: str | None = None,
+        step: str | Step[Any] | None = None,
         *,
         output: Any = None,
         run_id: str | None = None,
@@ -323,14 +341,15 @@ class Engine:
         reason: str | None = None,
     ) -> Run:
         """A failed step was done by hand: mark it as done, with this output."""
-        run = self._find(subject, run_id)
-        arguments = {"step": step_name(step), "output": self._arguments.output(run, step_name(step), output)}
+        run, arguments = self._find(subject, run_id), dict[str, Any](step=step_name(step))
+        with self._refusing_first("skip", run, arguments):
+            arguments |= {"output": self._arguments.output(run, step_name(step), output)}
         return self._request("skip", run, arguments, actor, reason)
 
     def resolve(
         self,
-        subject: str | None,
-        step: str | Step[Any],
+        subject: str | None = None,
+        step: str | Step[Any] | None = None,
         *,
         as_: str,
         output: Any = None,
@@ -342,7 +361,8 @@ class Engine:
         run = self._find(subject, run_id)
         arguments: dict[str, Any] = {"step": step_name(step), "as": as_}
         if as_ == "succeeded":
-            arguments["output"] = self._arguments.output(run, step_name(step), output)
+            with self._refusing_first("resolve", run, arguments):
+                arguments["output"] = self._arguments.output(run, step_name(step), output)
         return self._request("resolve", run, arguments, actor, reason)
 
     def rollback(
@@ -379,8 +399,8 @@ class Engine:
 
     def signal(
         self,
-        subject: str | None,
-        step: str | Step[Any],
+        subject: str | None = None,
+        step: str | Step[Any] | None = None,
         payload: Any = None,
         *,
         run_id: str | None = None,
@@ -388,8 +408,9 @@ class Engine:
         reason: str | None = None,
     ) -> Run:
         """Open a gate; the payload becomes its output. A signal that comes early is kept."""
-        run = self._find(subject, run_id)
-        arguments = {"step": step_name(step), "payload": self._arguments.payload(run, step_name(step), payload)}
+        run, arguments = self._find(subject, run_id), dict[str, Any](step=step_name(step))
+        with self._refusing_first("signal", run, arguments):
+            arguments |= {"payload": self._arguments.payload(run, step_name(step), payload)}
         return self._request("signal", run, arguments, actor, reason)
 
     def deprovision(
@@ -404,16 +425,33 @@ class Engine:
         """Let a run go on by the plan that the code has now, whatever changed."""
         return self._request("adopt_plan", self._find(subject, run_id), {}, actor, reason)
 
+    @contextmanager
+    def _refusing_first(self, verb: str, run: RunRecord, arguments: Mapping[str, Any]) -> Iterator[None]:
+        """What came with a verb does not matter where the verb is refused whatever came with it: then that is said."""
+        try:
+            yield
+        except InvalidInput:
+            check(self.store.load(run.id), self._new_request(verb, run, arguments), self._clock.now())
+            raise
+
+    def _new_request(self, verb: str, run: RunRecord, arguments: Mapping[str, Any], **teller: str | None) -> RequestRecord:
+        return RequestRecord(id=uuid.uuid4().hex, run_id=run.id, verb=verb, arguments=arguments, at=self._clock.now(), **teller)
+
     def _request(self, verb: str, run: RunRecord, arguments: Mapping[str, Any], actor: str | None, reason: str | None) -> Run:
         check_teller(actor, reason)
         plan = self._arguments.plan_of(run)
-        request = RequestRecord(
-            id=uuid.uuid4().hex, run_id=run.id, verb=verb, arguments=arguments, actor=actor, reason=reason, at=self._clock.now()
-        )
+        request = self._new_request(verb, run, arguments, actor=actor, reason=reason)
         running = self._running
         if running is None or not running.carries_out(request):
             self._record(request, plan)
-        return Run(self, run.id, run.subject)
+        return self._asked_about(Run(self, run.id, run.subject))
+
+    def _asked_about(self, run: Run) -> Run:
+        if self._asked is not None and run.id not in self._asked:
+            self._asked.add(run.id)
+            if self._running is not None:
+                self._running.nudge()
+        return run
 
     def _record(self, request: RequestRecord, plan: Plan) -> None:
         """The run is another engine's: check as well as can be, and leave the verb for its owner."""
@@ -441,7 +479,7 @@ class Engine:
     def run(self, subject: str | None = None, *, run_id: str | None = None) -> Run:
         """A handle on the subject's latest run, or on a run by its id. Raises NotFound."""
         record = self._find(subject, run_id)
-        return Run(self, record.id, record.subject)
+        return self._asked_about(Run(self, record.id, record.subject))
 
     def status(self, subject: str | None = None, *, run_id: str | None = None) -> RunView:
         """The subject's latest run, or a run by its id, as it is recorded. Raises NotFound."""

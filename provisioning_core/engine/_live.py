@@ -288,6 +288,11 @@ class LiveRun:
         pending.vindicates = pending.vindicates or by_itself
         pending.ended.append((step, token))
 
+    def vindicate(self) -> None:
+        """Its engine leaves in good order, though attempts are under way: whoever takes it up does not count that against it."""
+        pending = self._open()
+        pending.vindicates = pending.is_urgent = True
+
     def disown(self, step: str) -> None:
         """The step's attempt has ended: whoever takes the run up need not wait for it."""
         self.zombies = {name: engine for name, engine in self.zombies.items() if name != step}

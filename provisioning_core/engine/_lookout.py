@@ -47,7 +47,9 @@ class Lookout:
         neighbours: Neighbours,
         quarantine: Quarantine,
         poll: float,
+        asked: Collection[str] | None = None,
     ) -> None:
+        """``asked``: only these runs are taken up, whose number may grow; None: all that nobody owns."""
         self._store = store
         self._clock = clock
         self._me = engine_id
@@ -55,6 +57,7 @@ class Lookout:
         self._neighbours = neighbours
         self._quarantine = quarantine
         self._poll = poll
+        self._asked = asked
         self._due_at = 0.0
         self._last_at = 0.0
         self._is_more = False
@@ -82,9 +85,7 @@ class Lookout:
         was_unsure, self._is_unsure, self._is_more = self._is_unsure, True, False
         requests = self._store.requests(self._me)
         sighting = self._neighbours.look()
-        limit = _AT_ONCE if free_workers > 0 else _WHEN_BUSY
-        claimed = [*self._store.claim(self._me, plans=self._plans, now=self._clock.now(), limit=limit, dead=sighting.gone)]
-        self._is_more = len(claimed) == limit
+        claimed = self._claim(free_workers, mine, sighting.gone)
         lost = frozenset[str]()
         if was_unsure:
             known = {*mine, *(each.run.id if isinstance(each, RunSnapshot) else each.id for each in claimed)}
@@ -94,6 +95,21 @@ class Lookout:
         self._neighbours.bury(sighting)
         self._is_unsure = False
         return Found(requests=requests, claimed=claimed, ended=self._quarantine.ended(sighting), lost=lost)
+
+    def _claim(self, free_workers: int, mine: Collection[str], gone: Collection[str]) -> list[RunSnapshot | UnreadableRun]:
+        if self._asked is not None:
+            return self._claim_asked([run_id for run_id in tuple(self._asked) if run_id not in mine], gone)
+        limit = _AT_ONCE if free_workers > 0 else _WHEN_BUSY
+        claimed = list(self._store.claim(self._me, plans=self._plans, now=self._clock.now(), limit=limit, dead=gone))
+        self._is_more = len(claimed) == limit
+        return claimed
+
+    def _claim_asked(self, run_ids: Collection[str], gone: Collection[str]) -> list[RunSnapshot | UnreadableRun]:
+        """Of these, those that have something to do, and that no living engine owns."""
+        heads = self._store.heads(run_ids) if run_ids else {}
+        moving = [run_id for run_id, head in heads.items() if not head.is_resting]
+        taken = (self._store.claim_run(self._me, run_id, dead=gone) for run_id in moving)
+        return [each for each in taken if each is not None]
 
     def claim_run(self, run_id: str) -> RunSnapshot | UnreadableRun | None:
         """Take one run; None when it has a living owner. Raises NotFound, StoreUnavailable."""

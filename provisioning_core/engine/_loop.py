@@ -415,6 +415,11 @@ class Loop:
         for live in idle:
             live.hurry()
         self._committer.commit(idle, release=True)
+        kept = [live for live in self._roster if live.machine.live > 0]
+        for live in kept:
+            live.vindicate()
+        if kept:
+            self._committer.commit(kept)
 
 
 def _unconfirmed(failure: Exception) -> Exception:

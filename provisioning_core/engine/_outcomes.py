@@ -11,8 +11,11 @@ from typing import Any, TypeAlias
 from provisioning_core.errors import NotReady, StepError
 from provisioning_core.model import EncodingFault, Retry
 
+_LONGEST_CODE = 100
+_LONGEST_USER_MESSAGE = 2_000
 _LONGEST_DETAIL = 4_000
 _LONGEST_TRACEBACK = 16_000
+_LONGEST_WAIT = 365 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,16 +71,16 @@ async def perform_async(fn: Callable[..., Awaitable[Any]], arguments: Mapping[st
 def outcome_of(error: BaseException, retry: Retry) -> Outcome:
     """What an exception means for the attempt."""
     if isinstance(error, NotReady):
-        return Polls(after=max(float(error.after), 0.0), message=error.message)
+        return Polls(after=_seconds(error.after) or 0.0, message=error.message)
     worth_it = retry.is_worth_it(error)
     if isinstance(error, StepError):
         return Raised(
-            code=error.code or "step_error",
-            detail=_shorten(error.message, _LONGEST_DETAIL),
+            code=_shorten(str(error.code or "step_error"), _LONGEST_CODE),
+            detail=_shorten(str(error.message), _LONGEST_DETAIL),
             traceback=_trace(error),
-            user_message=error.user_message,
+            user_message=None if error.user_message is None else _shorten(str(error.user_message), _LONGEST_USER_MESSAGE),
             retryable=error.retryable and worth_it,
-            retry_after=error.retry_after,
+            retry_after=_seconds(error.retry_after),
         )
     if isinstance(error, EncodingFault):
         detail = f"What the step told of itself is refused: {error}"
@@ -87,10 +90,26 @@ def outcome_of(error: BaseException, retry: Retry) -> Outcome:
     code = getattr(error, "code", None) if isinstance(error, Exception) else None
     return Raised(
         code=code if isinstance(code, str) and code.isidentifier() else "exception",
-        detail=_shorten(f"{type(error).__name__}: {error}", _LONGEST_DETAIL),
+        detail=_shorten(f"{type(error).__name__}: {_said(error)}", _LONGEST_DETAIL),
         traceback=_trace(error),
         retryable=worth_it,
     )
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  a step's own exception class may be broken, too
+        return "(its text can't be had)"
+
+
+def _seconds(given: Any) -> float | None:
+    """A wait that a step asks for: what is no number of seconds (a date out of a ``Retry-After`` header, say) asks for none."""
+    try:
+        seconds = float(given)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return min(seconds, _LONGEST_WAIT) if seconds > 0 else None
 
 
 def _trace(error: BaseException) -> str:

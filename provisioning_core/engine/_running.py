@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from provisioning_core.engine._audience import Audience
 from provisioning_core.engine._capacity import Capacity
@@ -40,6 +40,7 @@ def new_loop(
     wake: Callable[[RunRecord], None],
     is_trusted: Callable[[], bool],
     is_dead: Callable[[EngineRecord, EngineRecord], bool] = is_known_dead,
+    asked: Collection[str] | None = None,
 ) -> Loop:
     """The loop and all that it holds; it has not begun."""
     store, clock, plans = settings.store, settings.clock_or_system(), settings.by_name()
@@ -56,7 +57,7 @@ def new_loop(
         capacity=Capacity(settings.max_workers, settings.limits),
         committer=Committer(store, clock, settings.on_status, notifier.notify, wake),
         notifier=notifier,
-        lookout=Lookout(store, clock, me.id, plans, neighbours, quarantine, settings.poll),
+        lookout=Lookout(store, clock, me.id, plans, neighbours, quarantine, settings.poll, asked),
         quarantine=quarantine,
         is_trusted=is_trusted,
     )
@@ -65,7 +66,15 @@ def new_loop(
 class RunningEngine:
     """Begins to work when it is made."""
 
-    def __init__(self, settings: Settings, vault: Vault | None, clock: Clock, waiters: Waiters, audience: Audience) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        vault: Vault | None,
+        clock: Clock,
+        waiters: Waiters,
+        audience: Audience,
+        asked: Collection[str] | None = None,
+    ) -> None:
         self._settings = settings
         self._audience = audience
         self._me = new_identity()
@@ -94,6 +103,7 @@ class RunningEngine:
             notifier=self._notifier,
             wake=waiters.wake,
             is_trusted=lambda: self._lease.is_trusted,
+            asked=asked,
         )
         _warn_of_unknown_limits(settings.by_name(), settings.limits)
         try:

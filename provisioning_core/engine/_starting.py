@@ -83,8 +83,10 @@ def already(store: Store, wanted: StartRequest, plans: Mapping[str, Plan]) -> Ru
     """The run that this request already has; None when a new one may be created. Raises Conflict."""
     if wanted.idempotency_key is not None:
         known = store.by_idempotency_key(wanted.subject, wanted.idempotency_key, connection=wanted.connection)
+        if known is not None and not _is_same(known, wanted):
+            raise _reused(store.load(known.id, connection=wanted.connection), plans)
         if known is not None:
-            return _by_key(known, wanted)
+            return known
     latest = store.latest(wanted.subject, connection=wanted.connection)
     if latest is None or latest.status is RunStatus.ROLLED_BACK:
         return None
@@ -102,15 +104,15 @@ def _is_same(run: RunRecord, wanted: StartRequest) -> bool:
     return run.plan == wanted.plan.name and run.input_digest == wanted.digest
 
 
-def _by_key(known: RunRecord, wanted: StartRequest) -> RunRecord:
-    if _is_same(known, wanted):
-        return known
-    raise Conflict(
+def _reused(snapshot: RunSnapshot, plans: Mapping[str, Plan]) -> Conflict:
+    run = snapshot.run
+    return Conflict(
         "This idempotency key was used for another plan or input.",
         code="idempotency_key_reused",
         hint="Use a new key for a new request.",
-        run_id=known.id,
-        status=known.status,
+        run_id=run.id,
+        status=run.status,
+        allowed_actions=allowed_actions(snapshot, plans.get(run.plan)),
     )
 
 

@@ -74,7 +74,7 @@ def _masked(outcome: Raised | Polls, materials: Materials) -> Result:
     if isinstance(outcome, Polls):
         return Polls(after=outcome.after, message=mask_in(outcome.message, secrets))
     return Raised(
-        code=outcome.code,
+        code=mask_in(outcome.code, secrets),
         detail=mask_in(outcome.detail, secrets),
         traceback=mask_in(outcome.traceback, secrets),
         user_message=None if outcome.user_message is None else mask_in(outcome.user_message, secrets),

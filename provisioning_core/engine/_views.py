@@ -61,7 +61,12 @@ def view_of(snapshot: RunSnapshot, plan: Plan | None) -> RunView:
 
 
 def allowed_actions(snapshot: RunSnapshot, plan: Plan | None) -> tuple[str, ...]:
-    """The verbs that would be accepted now, those taken into account that are recorded and wait to be carried out."""
+    """The verbs that would be accepted now, those taken into account that are recorded and wait to be carried out.
+
+    None without the plan's code: an engine that has no such plan carries nothing out.
+    """
+    if plan is None:
+        return ()
     machine = Machine(snapshot.graph, snapshot.run, snapshot.steps)
     machine.handle(TakenUp(at=snapshot.run.created_at, only_look=True))
     for waiting in snapshot.requests:
@@ -69,7 +74,7 @@ def allowed_actions(snapshot: RunSnapshot, plan: Plan | None) -> tuple[str, ...]
     allowed = machine.allowed_actions()
     if snapshot.run.attention is not None and "continue" not in allowed:
         allowed = ("continue", *allowed)
-    is_changed = plan is not None and plan.graph.fingerprint != snapshot.graph.code_fingerprint
+    is_changed = plan.graph.fingerprint != snapshot.graph.code_fingerprint
     return (*allowed, "adopt_plan") if is_changed and not _is_over(snapshot.run) else allowed
 
 

@@ -187,6 +187,7 @@ class Workshop:
             if isinstance(materials, Raised):
                 result: Result = materials
             else:
+                running.sink.secrets = materials.secrets
                 arguments = materials.bind(binding, _context_for(running, binding))
                 outcome = await perform_async(binding.fn, arguments, running.attempt.retry)
                 result = self._settle(running, outcome, materials)
@@ -211,6 +212,7 @@ class Workshop:
         materials = materials_of(running.attempt, self._vault)
         if isinstance(materials, Raised):
             return materials
+        running.sink.secrets = materials.secrets
         if running.attempt.transactional:
             return self._in_transaction(running, binding, materials)
         if self._is_remote:
@@ -247,6 +249,11 @@ class Workshop:
 
     def _in_transaction(self, running: Running, binding: Binding, materials: Materials) -> Result:
         """What the step writes and its completion are committed together, or not at all."""
+        result = self._try_in_transaction(running, binding, materials)
+        running.sink.transaction_ended(is_committed=not isinstance(result, Raised | Polls | Stale))
+        return result
+
+    def _try_in_transaction(self, running: Running, binding: Binding, materials: Materials) -> Result:
         attempt = running.attempt
         result: Result | None = None
         try:
@@ -260,8 +267,6 @@ class Workshop:
             return self._settle_lost(running, result, error)
         except Exception as error:  # noqa: BLE001  flush and commit raise the database's own errors
             return self._settle(running, outcome_of(error, attempt.retry), materials)
-        finally:
-            running.sink.write_along = None
         if isinstance(result, Done) and attempt.direction is Direction.FORWARD:
             return Done(output=result.output, is_completed=True)
         return result

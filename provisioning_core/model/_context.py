@@ -77,7 +77,7 @@ class StepContext:
         return self._sink.is_stopped()
 
     def progress(self, fraction: float, message: str = "") -> None:
-        """Tell how far the step is, 0.0 to 1.0, and in words."""
+        """Tell how far the step is, 0.0 to 1.0, and in words, in which secrets that the step was given are masked."""
         if not math.isfinite(fraction):
             raise ValueError(f"progress {fraction} must be a number between 0 and 1")
         self._sink.progress(min(max(float(fraction), 0.0), 1.0), message)
@@ -85,8 +85,9 @@ class StepContext:
     def record(self, kind: str, id: str, **details: Any) -> Resource:  # noqa: A002  the contract's word
         """Enter something that was allocated outside into the run's ledger.
 
-        Durable when it returns, so that the compensation knows of it even if the process dies on the next line. Details must be
-        JSON values. Raises LeaseLost when the run has another owner now.
+        Durable when it returns, so that the compensation knows of it even if the process dies on the next line. In a transactional
+        step it is written with the step's own transaction, and if that is taken back, with the attempt's end. Details must be JSON
+        values, and are shown to operators as they are: no secrets. Raises LeaseLost when the run has another owner now.
         """
         resource = self._sink.record(str(kind), str(id), details)
         with self._lock:

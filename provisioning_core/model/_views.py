@@ -14,10 +14,15 @@ from provisioning_core.model._status import RunStatus, StepStatus
 MASK = "**********"
 """What is shown in place of a secret."""
 
+_LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
+
 
 def as_datetime(at: float | None) -> datetime | None:
-    """Seconds since the epoch as an aware UTC datetime."""
-    return None if at is None else datetime.fromtimestamp(at, UTC)
+    """Seconds since the epoch as an aware UTC datetime; the last one there is for what lies beyond."""
+    try:
+        return None if at is None else datetime.fromtimestamp(at, UTC)
+    except (ValueError, OverflowError, OSError):
+        return _LAST_MOMENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

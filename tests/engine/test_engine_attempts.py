@@ -6,14 +6,17 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from engine_plans import QUICK, Journal, MakeEngine, Order, blocking, chain, until
 from pydantic import BaseModel, SecretStr
+from sqlalchemy.orm import Session
 
 from provisioning_core import Event, From, NotReady, Plan, Retry, RunStatus, StepContext, StepError, step
 from provisioning_core.executors import InlineExecutor
+from provisioning_core.stores import SqlStore
 
 
 class Login(BaseModel):
@@ -331,3 +334,94 @@ def test_closing_lets_running_steps_end_and_a_new_engine_goes_on(make_engine: Ma
     other = make_engine(plan, store=engine.store)
     assert other.wait("acme", timeout=10).status is RunStatus.SUCCEEDED
     assert not begun.is_set(), "what had succeeded must not run again"
+
+
+# what steps say, at its edges
+
+
+@pytest.mark.parametrize(
+    ("given", "least"), [("5", 5.0), (1.7e12, 365 * 86_400.0), (math.inf, 365 * 86_400.0), (math.nan, 0.0), ("Wed, 21 Oct", 0.0)]
+)
+def test_a_wait_that_a_provider_asks_for_is_taken_as_far_as_it_is_one(make_engine: MakeEngine, given: Any, least: float) -> None:
+    @step(retry=Retry(attempts=2, initial=3600.0, maximum=3600.0, jitter=0.0))
+    def busy() -> None:
+        raise StepError("busy", retry_after=given)
+
+    engine = make_engine(Plan("p", steps=[busy]))
+    before = datetime.now(UTC)
+    engine.start("p", subject="acme")
+    assert until(lambda: engine.status("acme").steps["busy"].status == "RETRYING")
+    at = engine.status("acme").steps["busy"].next_attempt_at
+    assert at is not None
+    assert abs((at - before).total_seconds() - max(least, 3600.0)) < 10
+
+
+def test_a_time_beyond_the_calendar_can_be_looked_at(make_engine: MakeEngine) -> None:
+    @step(timeout=1e12)
+    def patient(ctx: StepContext) -> str:
+        return str(ctx.deadline)
+
+    view = make_engine(Plan("p", steps=[patient])).start("p", subject="acme").wait(10)
+    assert view.steps["patient"].output == "9999-12-31 23:59:59.999999+00:00"
+
+
+def test_a_step_that_fails_in_an_odd_way_fails_all_the_same(make_engine: MakeEngine) -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    @step
+    def mute() -> None:
+        raise Mute
+
+    @step
+    def verbose() -> None:
+        raise StepError(None, code="c" * 500, user_message="m" * 100_000)  # type: ignore[arg-type]
+
+    view = make_engine(Plan("p", steps=[mute, verbose])).start("p", subject="acme").wait(10)
+    told = {error.step: error for error in view.errors}
+    assert (told["mute"].code, told["mute"].detail) == ("exception", "Mute: (its text can't be had)")
+    assert (len(told["verbose"].code) <= 150, len(told["verbose"].message) <= 2_100, told["verbose"].detail) == (True, True, "None")
+
+
+def test_secrets_do_not_get_into_progress_messages_and_codes(make_engine: MakeEngine) -> None:
+    go = threading.Event()
+
+    class Login(BaseModel):
+        password: SecretStr
+        empty: SecretStr = SecretStr("")
+
+    @step
+    def log_in(login: Login, ctx: StepContext) -> None:
+        ctx.progress(0.5, f"with {login.password.get_secret_value()}")
+        go.wait(10)
+        raise StepError("no", code=f"bad_{login.password.get_secret_value()}")
+
+    engine = make_engine(Plan("p", input=Login, steps=[log_in]), secrets_key=os.urandom(32))
+    run = engine.start("p", subject="acme", input={"password": "hunter2"})
+    assert until(lambda: run.view().steps["log_in"].message != "")
+    assert run.view().steps["log_in"].message == "with **********"
+    go.set()
+    assert run.wait(10).errors[0].code == "bad_**********"
+
+
+def test_what_a_transactional_step_recorded_is_known_though_its_transaction_was_taken_back(
+    make_engine: MakeEngine, tmp_path: Path
+) -> None:
+    seen: list[list[str]] = []
+
+    @step(transactional=True)
+    def seed(session: Session, ctx: StepContext) -> None:
+        ctx.record("vm", "vm-1", region="eu")
+        raise StepError("no")
+
+    @seed.compensate
+    def unseed(ctx: StepContext) -> None:
+        seen.append([entry.id for entry in ctx.resources])
+
+    engine = make_engine(Plan("p", steps=[seed]), store=SqlStore(f"sqlite:///{tmp_path / 'runs.db'}"))
+    view = engine.start("p", subject="acme").wait(10)
+    assert [(entry.kind, entry.id, entry.details) for entry in view.steps["seed"].resources] == [("vm", "vm-1", {"region": "eu"})]
+    assert [event.type for event in engine.events("acme")].count("resource.recorded") == 1
+    engine.rollback("acme").wait(10)
+    assert seen == [["vm-1"]]

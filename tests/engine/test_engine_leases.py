@@ -208,6 +208,23 @@ def test_a_run_that_kills_its_engines_is_set_aside_until_a_person_continues_it(w
     assert last.engine.status("acme").status is RunStatus.SUCCEEDED
 
 
+def test_engines_that_leave_in_good_order_do_not_count_as_killed(
+    world: VirtualWorld, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that looks at a run for a moment leaves while its step is under way, again and again."""
+    plan = fork(journal)
+    begin(world.engine(plan))
+    for _ in range(10):
+        leaving = world.engines[-1]
+        monkeypatch.setattr(leaving.loop, "_let_end", lambda _: None)
+        leaving.loop.wind_up(grace=0.0)
+        leaving.crash()
+        last = world.engine(plan)
+        pass_time(world, 2)
+    world.settle()
+    assert last.engine.status("acme").status is RunStatus.SUCCEEDED
+
+
 def test_what_is_done_between_crashes_is_no_reason_to_set_a_run_aside(world: VirtualWorld, journal: Journal) -> None:
     steps = [worker(journal, "s0")]
     for number in range(1, 10):

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import threading
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from engine_plans import Journal, MakeEngine, Order, blocking, chain, until, worker
 
-from provisioning_core import Conflict, Engine, From, Plan, PlanChanged, RunStatus, StepContext, gate, step
+from provisioning_core import Conflict, Engine, From, Plan, PlanChanged, ProvisioningError, RunStatus, StepContext, gate, step
 from provisioning_core.model import RunFilter
-from provisioning_core.stores import MemoryStore
+from provisioning_core.stores import MemoryStore, SqlStore
 
 
 def test_an_engine_that_does_not_work_only_records(make_engine: MakeEngine, journal: Journal) -> None:
@@ -235,3 +238,60 @@ def test_a_closed_engine_still_reads_and_works_again_when_opened(make_engine: Ma
     assert waiting.view().status is RunStatus.PENDING
     engine.open()
     assert waiting.wait(10).status is RunStatus.SUCCEEDED
+
+
+# an engine that is there for one run
+
+
+def test_an_engine_that_takes_what_it_is_asked_about_leaves_the_rest_alone(journal: Journal) -> None:
+    plan, store = chain(journal, ["a"]), MemoryStore()
+    with Engine(store=store, plans=[plan], work=False) as web:
+        for subject in ("one", "two", "three"):
+            web.start("chain", subject=subject, input=Order())
+    narrow = Engine(store=store, plans=[plan], poll=0.02)
+    narrow.open(takes="asked")
+    assert narrow.run("two").wait(10).status is RunStatus.SUCCEEDED
+    assert narrow.start("chain", subject="new", input=Order()).wait(10).status is RunStatus.SUCCEEDED
+    narrow.rollback("one").wait(10)
+    assert [narrow.status(subject).status.value for subject in ("one", "two", "three")] == ["ROLLED_BACK", "SUCCEEDED", "PENDING"]
+    narrow.close()
+    assert journal.lines == ["a", "a"]
+
+
+def test_it_takes_a_run_that_its_owner_leaves_and_lets_go_of_one_that_has_an_owner() -> None:
+    plan, begun, go = blocking()
+    store = MemoryStore()
+    owner = Engine(store=store, plans=[plan], poll=0.02)
+    owner.start("blocking", subject="acme")
+    assert begun.wait(10)
+    narrow = Engine(store=store, plans=[plan], poll=0.02)
+    narrow.open(takes="asked")
+    run = narrow.run("acme")
+    owner.pause("acme")
+    go.set()
+    assert run.wait(10).status is RunStatus.PAUSED
+    owner.close()
+    narrow.continue_("acme")
+    assert run.wait(10).status is RunStatus.SUCCEEDED
+    narrow.close()
+
+
+# forks
+
+
+def test_an_engine_that_was_opened_before_a_fork_refuses_to_work_in_the_child(tmp_path: Path, journal: Journal) -> None:
+    engine = Engine(store=SqlStore(f"sqlite:///{tmp_path / 'runs.db'}"), plans=[chain(journal, ["a"])])
+    engine.start("chain", subject="acme", input=Order()).wait(10)
+    child = os.fork()
+    if child == 0:
+        code = "none"
+        with contextlib.suppress(BaseException):
+            try:
+                engine.start("chain", subject="new", input=Order())
+            except ProvisioningError as error:
+                code = error.code
+            engine.close()
+        os._exit(0 if code == "forked" else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert engine.start("chain", subject="other", input=Order()).wait(10).status is RunStatus.SUCCEEDED
+    engine.close()

@@ -51,7 +51,7 @@ def test_the_same_idempotency_key_is_the_same_run_for_ever(make_engine: MakeEngi
     assert engine.start("chain", subject="acme", input=Order(), idempotency_key="k1").id == first.id
     with pytest.raises(Conflict) as caught:
         engine.start("chain", subject="acme", input=Order(slug="x"), idempotency_key="k1")
-    assert caught.value.code == "idempotency_key_reused"
+    assert (caught.value.code, caught.value.allowed_actions) == ("idempotency_key_reused", ("rollback", "deprovision"))
     assert journal.lines == ["a"]
 
 

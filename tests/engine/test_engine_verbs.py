@@ -179,8 +179,7 @@ def test_a_gate_that_waits_too_long_fails(make_engine: MakeEngine) -> None:
 
 def test_a_gate_with_a_delay_opens_by_itself(make_engine: MakeEngine) -> None:
     engine = make_engine(Plan("gated", steps=[gate("pause", delay=0.05)]))
-    engine.start("gated", subject="acme")
-    assert until(lambda: engine.status("acme").status is RunStatus.SUCCEEDED)
+    assert engine.start("gated", subject="acme").wait(10).status is RunStatus.SUCCEEDED
 
 
 def test_skip_marks_a_failed_step_as_done_with_that_output(make_engine: MakeEngine, journal: Journal) -> None:
@@ -268,3 +267,61 @@ def test_unknown_names_are_told_with_what_there_is(make_engine: MakeEngine, jour
     with pytest.raises(NotFound, match="Its steps: a") as no_step:
         engine.signal("acme", "nope")
     assert [each.value.code for each in (no_plan, no_run, no_step)] == ["plan_not_found", "run_not_found", "step_not_found"]
+
+
+# how a verb names its run and its steps
+
+
+def test_every_verb_acts_on_a_run_by_its_id(make_engine: MakeEngine) -> None:
+    approval = gate("approval", payload=str)
+    engine = make_engine(Plan("gated", steps=[approval]))
+    run = engine.start("gated", subject="acme")
+    run.wait(10)
+    engine.signal(run_id=run.id, step=approval, payload="yes")
+    assert run.wait(10).steps["approval"].output == "yes"
+    for verb in (engine.skip, engine.signal):
+        with pytest.raises(TypeError, match="name a step"):
+            verb(run_id=run.id)
+
+
+def test_retry_takes_steps_and_input_by_position_and_one_step_alone(make_engine: MakeEngine, journal: Journal) -> None:
+    first = worker(journal, "alpha")
+    engine = make_engine(Plan("p", input=Order, steps=[first]))
+    run = engine.start("p", subject="acme", input=Order())
+    run.wait(10)
+    for steps in ([first], "alpha", first):
+        engine.retry("acme", steps, Order(slug="b"))
+        run.wait(10)
+    assert journal.count("alpha") == 4
+    assert run.view().input["slug"] == "b"
+
+
+def test_a_verb_that_is_refused_whatever_comes_with_it_says_so_first(make_engine: MakeEngine, journal: Journal) -> None:
+    first = worker(journal, "a")
+
+    @step
+    def use(value: str = From(first)) -> str:
+        return value
+
+    approval = gate("approval", payload=int, needs=[use])
+    engine = make_engine(Plan("p", steps=[first, use, approval]))
+    engine.start("p", subject="acme").wait(10)
+    with pytest.raises(Conflict) as skipped:
+        engine.skip("acme", "a")
+    with pytest.raises(Conflict) as resolved:
+        engine.resolve("acme", "a", as_="succeeded")
+    with pytest.raises(InvalidInput) as signalled:
+        engine.signal("acme", "a", {"no": "text"})
+    with pytest.raises(InvalidInput) as unfit:
+        engine.signal("acme", "approval", "many")
+    found = [refused.value.code for refused in (skipped, resolved, signalled, unfit)]
+    assert found == ["step_not_failed", "step_not_in_doubt", "not_a_gate", "invalid_output"]
+
+
+def test_without_the_plans_code_nothing_is_allowed(make_engine: MakeEngine, journal: Journal) -> None:
+    engine = make_engine(chain(journal, ["a"]))
+    engine.start("chain", subject="acme", input=Order()).wait(10)
+    other = make_engine(Plan("other", steps=[worker(journal, "b")]), store=engine.store, work=False)
+    assert other.status("acme").allowed_actions == ()
+    with pytest.raises(NotFound):
+        other.rollback("acme")
