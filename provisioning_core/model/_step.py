@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 import pickle
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, cast, overload
+from typing import Any, Generic, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
 from provisioning_core.model._retry import ONCE, Retry
 from provisioning_core.model._types import caller_names
@@ -56,7 +57,7 @@ class Step(Generic[T]):
         self.is_async = inspect.iscoroutinefunction(fn)
         self.name = str(options.get("name") or getattr(fn, "__name__", ""))
         self.needs: tuple[Any, ...] = _as_tuple(options.get("needs"))
-        self.retry: Retry = options.get("retry") or ONCE
+        self.retry: Retry = ONCE if options.get("retry") is None else options["retry"]
         self.timeout: float | None = options.get("timeout")
         self.delay: float | None = options.get("delay")
         self.payload: Any = options.get("payload", Any)
@@ -85,7 +86,7 @@ class Step(Generic[T]):
         return self.fn(*args, **kwargs)
 
     @overload
-    def compensate(self, fn: F, /) -> F: ...
+    def compensate(self, fn: F, /, *, retry: Retry | None = ..., timeout: float | None = ...) -> F: ...
     @overload
     def compensate(self, *, retry: Retry | None = ..., timeout: float | None = ...) -> Callable[[F], F]: ...
     def compensate(self, fn: Any = None, *, retry: Retry | None = None, timeout: float | None = None) -> Any:
@@ -94,7 +95,11 @@ class Step(Generic[T]):
 
         def attach(undo: Any) -> Any:
             self.compensation = Compensation(
-                fn=undo, is_async=inspect.iscoroutinefunction(undo), retry=retry or ONCE, timeout=timeout, local_names=names
+                fn=_function(undo, f"{self.name}.compensate"),
+                is_async=inspect.iscoroutinefunction(undo),
+                retry=ONCE if retry is None else retry,
+                timeout=timeout,
+                local_names=names,
             )
             return undo
 
@@ -106,7 +111,7 @@ class Step(Generic[T]):
         The probe of a step that returns nothing gives True or False.
         """
         self.probe_names = caller_names(2)
-        self.probe_fn = fn
+        self.probe_fn = _function(fn, f"{self.name}.probe")
         return fn
 
     def __repr__(self) -> str:
@@ -126,30 +131,33 @@ class Step(Generic[T]):
         return _found, (self.__module__, self.__qualname__)
 
 
+class StepOptions(TypedDict, total=False):
+    """What ``@step`` may be told."""
+
+    name: str | None
+    needs: Iterable[Step[Any] | str]
+    retry: Retry | None
+    timeout: float | None
+    optional: bool
+    in_doubt: str | None
+    compensate_on: str
+    irreversible: bool
+    transactional: bool
+    when: Callable[[Any], bool] | None
+    limit: str | None
+    weight: float | None
+    description: str
+    user_message: str
+
+
 @overload
-def step(fn: Callable[..., Coroutine[Any, Any, T]], /) -> Step[T]: ...
+def step(fn: Callable[..., Coroutine[Any, Any, T]], /, **options: Unpack[StepOptions]) -> Step[T]: ...
 @overload
-def step(fn: Callable[..., T], /) -> Step[T]: ...
+def step(fn: Callable[..., T], /, **options: Unpack[StepOptions]) -> Step[T]: ...
 @overload
-def step(
-    *,
-    name: str | None = None,
-    needs: Iterable[Step[Any] | str] = (),
-    retry: Retry | None = None,
-    timeout: float | None = None,
-    optional: bool = False,
-    in_doubt: str | None = None,
-    compensate_on: str = "started",
-    irreversible: bool = False,
-    transactional: bool = False,
-    when: Callable[[Any], bool] | None = None,
-    limit: str | None = None,
-    weight: float | None = None,
-    description: str = "",
-    user_message: str = "",
-) -> _Decorator: ...
+def step(**options: Unpack[StepOptions]) -> _Decorator: ...
 def step(fn: Any = None, /, **options: Any) -> Any:
-    """Declare a step. Seconds are floats.
+    """Declare a step. Seconds are floats. Raises TypeError for an option that there is not.
 
     ``needs``: steps that must be done before, without handing anything over. ``retry``: attempts and backoff (one attempt
     without). ``timeout``: seconds for one attempt. ``optional``: its failure is a warning. ``in_doubt``: what to do when an
@@ -159,9 +167,12 @@ def step(fn: Any = None, /, **options: Any) -> Any:
     limits attempts at once. ``weight``: its share of the progress. ``user_message``: what the product's user reads when it fails.
     """
     names = caller_names(2)
-    if fn is not None:
-        return Step[Any](fn, local_names=names)
-    return lambda function: Step[Any](function, local_names=names, **options)
+    _refuse_unknown(options)
+
+    def declare(function: Any) -> Step[Any]:
+        return Step(_function(function, "step"), local_names=names, **options)
+
+    return declare if fn is None else declare(fn)
 
 
 class _Decorator(Protocol):
@@ -215,6 +226,21 @@ def _as_tuple(needs: Any) -> tuple[Any, ...]:
     if needs is None:
         return ()
     return (needs,) if isinstance(needs, str | Step) else tuple(needs)
+
+
+def _refuse_unknown(options: Mapping[str, Any]) -> None:
+    known = StepOptions.__annotations__
+    for option in options:
+        if option not in known:
+            near = difflib.get_close_matches(option, known, n=1)
+            mend = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+            raise TypeError(f"@step has no option {option!r}; {mend}")
+
+
+def _function(fn: Any, what: str) -> Any:
+    if not callable(fn):
+        raise TypeError(f"@{what} is put on a function, or takes options by their names; it was given {repr(fn)[:50]}")
+    return fn
 
 
 def _first_line(fn: Callable[..., Any] | None) -> str:
