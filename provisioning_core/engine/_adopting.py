@@ -16,29 +16,47 @@ _UNDER_WAY = (StepStatus.RUNNING, StepStatus.RETRYING, StepStatus.IN_DOUBT)
 _UNTOUCHED = (StepStatus.PENDING, StepStatus.BLOCKED, StepStatus.CANCELLED, StepStatus.COMPENSATED)
 
 
-def differences(plan: Plan, snapshot: RunSnapshot) -> list[Difference]:
-    """What changed since the run was started; empty when nothing did."""
+def differences(plan: Plan, snapshot: RunSnapshot, vault: Vault | None = None) -> list[Difference]:
+    """What changed since the run was started; empty when nothing did.
+
+    What is stored is what counts: an input or output that the code's types can read is no difference, however they changed. Secrets
+    are taken as readable where there is no key to open them.
+    """
     if plan.graph.fingerprint == snapshot.graph.code_fingerprint:
         return []
+
+    def is_readable(name: str) -> bool:
+        text = snapshot.steps[name].output
+        return text is None or plan.codec(name).reads(text, vault=vault, bound_to=f"{snapshot.run.id}/{name}")
+
     finished = {name for name, step in snapshot.steps.items() if _is_finished(step)}
-    return plan.differences(snapshot.graph, finished)
+    found = plan.differences(snapshot.graph, finished, is_readable)
+    if not _reads_input(plan, snapshot, vault):
+        found.append(Difference(kind="changed", step="the input", detail="what is stored of it does not fit any more", blocking=True))
+    return found
+
+
+def _reads_input(plan: Plan, snapshot: RunSnapshot, vault: Vault | None) -> bool:
+    return plan.input_codec.reads(snapshot.run.input, vault=vault, bound_to=f"{snapshot.run.id}/input")
 
 
 def adopt(live: LiveRun, vault: Vault | None, at: float, *, accept: bool) -> bool:
     """Let the run go on by the code's plan. Raises PlanChanged when that would lose a finished step, unless ``accept``.
 
-    False when the run already goes by it.
+    False when the run already goes by it. Conditions are looked at again, unless the input can't be read.
     """
     plan = live.plan
     if plan.graph.fingerprint == live.graph.code_fingerprint:
         return False
     snapshot = live.snapshot()
-    found = differences(plan, snapshot)
+    found = differences(plan, snapshot, vault)
     if not accept and any(difference.blocking for difference in found):
         raise PlanChanged(found, run_id=live.id, plan=plan.name)
     graph, steps = _merged(plan, snapshot)
     added = _added(graph, snapshot)
-    steps, changed = reconsidered(graph, steps | added, skipped_by(plan, live, vault))
+    steps, changed = steps | added, list[str]()
+    if _reads_input(plan, snapshot, vault):
+        steps, changed = reconsidered(graph, steps, skipped_by(plan, live, vault))
     retired = [node.name for node in graph.nodes if node.retired]
     live.rebuild(graph, steps, dirty=[*changed, *added, *retired])
     live.add_event("plan.adopted", at, data={"version": plan.version, "differences": [str(each) for each in found]})

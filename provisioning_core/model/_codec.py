@@ -57,7 +57,7 @@ class Codec:
         text = json.dumps(self.schema, sort_keys=True)
         self.has_secrets = '"writeOnly": true' in text or '"format": "password"' in text
         self.schema_digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        """Equal digests read each other's values."""
+        """Equal digests read each other's values; where they differ, :meth:`reads` can tell."""
 
     def encode(self, value: Any, *, vault: Vault | None = None, bound_to: str = "") -> str:
         """The value as canonical JSON text, secrets sealed. Raises EncodingFault."""
@@ -84,6 +84,16 @@ class Codec:
             return vault.open(sealed, f"{bound_to}{path}").decode()
 
         return self._adapter.validate_json(json.dumps(_replaced(json.loads(text), unseal)))
+
+    def reads(self, text: str, *, vault: Vault | None = None, bound_to: str = "") -> bool:
+        """Whether a stored value fits the type. Also True when that can't be told, as a secret in it can't be opened."""
+        try:
+            self.decode(text, vault=vault, bound_to=bound_to)
+        except ProvisioningError:
+            return True
+        except Exception:  # noqa: BLE001  a model's own validators may raise anything
+            return False
+        return True
 
     def validate(self, value: Any) -> Any:
         """A value that came from outside, typed. Raises pydantic's ValidationError, or EncodingFault."""

@@ -49,7 +49,7 @@ class Node:
     description: str = ""
     user_message: str = ""
     output_schema: str = ""
-    """A digest of the output's JSON schema; two equal digests read each other's outputs."""
+    """A digest of the output's JSON schema; two equal digests read each other's outputs. Different ones may."""
     retired: bool = False
     """Removed from the code, kept in this run because it left an effect."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -158,8 +158,13 @@ class Plan:
 
         return to_text(self.graph, status)
 
-    def differences(self, graph: PlanGraph, finished: Collection[str]) -> list[Difference]:
-        """What this plan changed against a run's graph; blocking where a finished step is lost or its output can't be read."""
+    def differences(
+        self, graph: PlanGraph, finished: Collection[str], is_readable: Callable[[str], bool] = lambda _: False
+    ) -> list[Difference]:
+        """What this plan changed against a run's graph; blocking where a finished step is lost or its output can't be read.
+
+        ``is_readable`` is asked of a finished step whose output has another schema now.
+        """
         old = {node.name: node for node in graph.nodes if not node.retired}
         new = {node.name: node for node in self.graph.nodes}
         found = [Difference(kind="added", step=name) for name in new if name not in old]
@@ -168,20 +173,20 @@ class Plan:
             if after is None:
                 found.append(Difference(kind="removed", step=name, blocking=name in finished))
             else:
-                found.extend(_changes(before, after, is_finished=name in finished))
+                found.extend(_changes(before, after, is_finished=name in finished, is_readable=is_readable))
         return found
 
 
 _WATCHED = ("optional", "in_doubt", "compensate_on", "has_compensation", "has_probe", "irreversible", "transactional", "timeout")
 
 
-def _changes(before: Node, after: Node, *, is_finished: bool) -> list[Difference]:
+def _changes(before: Node, after: Node, *, is_finished: bool, is_readable: Callable[[str], bool]) -> list[Difference]:
     found = []
     if set(before.needs) != set(after.needs):
         found.append(Difference(kind="re-wired", step=after.name, detail=f"needs {', '.join(after.needs) or 'nothing'} now"))
     if before.kind != after.kind:
         found.append(Difference(kind="changed", step=after.name, detail=f"is a {after.kind} now", blocking=is_finished))
-    elif before.output_schema != after.output_schema:
+    elif before.output_schema != after.output_schema and not (is_finished and is_readable(after.name)):
         found.append(Difference(kind="changed", step=after.name, detail="another output", blocking=is_finished))
     options = [option for option in _WATCHED if getattr(before, option) != getattr(after, option)]
     if options:

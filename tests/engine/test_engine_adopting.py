@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, create_model
 
-from provisioning_core import Plan, RunStatus, Step, StepContext, step
+from provisioning_core import Plan, PlanChanged, RunStatus, Step, StepContext, gate, step
 from provisioning_core.testing import VirtualWorld
 
 
@@ -80,3 +82,81 @@ def test_a_verb_that_waits_for_a_run_that_can_not_be_read_is_refused_once(world:
     told = [event.type for event in beside.engine.events("acme")]
     assert told[-2:] == ["run.set_aside", "request.refused"]
     assert told.count("run.set_aside") == 1
+
+
+def made(title: str = "Account", *, doc: str = "", **fields: Any) -> type[BaseModel]:
+    """A model with a name, a secret and more."""
+    return create_model(
+        title, __doc__=doc, __config__=ConfigDict(frozen=True), **{"name": (str, ...), "password": (SecretStr, ...)} | fields
+    )
+
+
+def accounts(version: str, model: Any, undone: list[Any], plan_input: Any = None) -> Plan:
+    """Opens an account, and waits."""
+
+    def account() -> Any:
+        return model(name="acme", password=SecretStr("hunter22"))
+
+    account.__annotations__["return"] = model
+    opened = step(account)
+
+    @opened.compensate
+    def close(output: Any) -> None:
+        undone.append(output)
+
+    steps = [opened, gate("approval", needs=[opened], optional=version == "2")]
+    return Plan("accounts", version=version, input=plan_input, steps=[*steps, step(name="late", needs=["approval"])(lambda: None)])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        made(doc="Another docstring."),
+        made(name=(str, Field(description="What it is called."))),
+        made("AnotherName"),
+        made(region=(str, "eu")),
+        made(name=(str | None, None)),
+    ],
+    ids=["docstring", "description", "class", "field", "optional"],
+)
+def test_an_output_that_the_new_type_can_read_is_no_difference(world: VirtualWorld, changed: Any) -> None:
+    undone: list[Any] = []
+    world.engine(accounts("1", made(), undone), secrets_key=b"k" * 32).engine.start("accounts", subject="acme")
+    world.settle()
+    world.engines[-1].close()
+    engine = world.engine(accounts("2", changed, undone), secrets_key=b"k" * 32).engine
+    engine.signal("acme", "approval")
+    world.settle()
+    engine.deprovision("acme")
+    world.settle()
+    assert engine.status("acme").status is RunStatus.ROLLED_BACK
+    assert [(type(each), each.name, each.password.get_secret_value()) for each in undone] == [(changed, "acme", "hunter22")]
+
+
+@pytest.mark.parametrize("changed", [made(region=(str, ...)), made(name=(int, ...)), made(password=(int, ...))])
+def test_an_output_that_the_new_type_can_not_read_blocks(world: VirtualWorld, changed: Any) -> None:
+    undone: list[Any] = []
+    world.engine(accounts("1", made(), undone), secrets_key=b"k" * 32).engine.start("accounts", subject="acme")
+    world.settle()
+    world.engines[-1].close()
+    engine = world.engine(accounts("2", changed, undone), secrets_key=b"k" * 32).engine
+    with pytest.raises(PlanChanged, match="account: changed"):
+        engine.rollback("acme")
+    assert undone == []
+
+
+def test_an_input_that_can_not_be_read_blocks_and_does_not_give_itself_away(world: VirtualWorld) -> None:
+    undone: list[Any] = []
+    key = b"k" * 32
+    world.engine(accounts("1", made(), undone, made("In")), secrets_key=key).engine.start(
+        "accounts", subject="acme", input={"name": "acme", "password": "hunter22"}
+    )
+    world.settle()
+    world.engines[-1].close()
+    engine = world.engine(accounts("2", made(), undone, made("In", region=(str, ...))), secrets_key=key).engine
+    with pytest.raises(PlanChanged, match="the input: changed") as caught:
+        engine.rollback("acme")
+    assert "hunter22" not in str(caught.value)
+    engine.adopt_plan("acme")
+    world.settle()
+    assert engine.status("acme").status is RunStatus.WAITING
