@@ -26,7 +26,7 @@ class Assembly:
     def __init__(self, plan_input: Any, steps: Sequence[Any]) -> None:
         self.faults: list[Fault] = []
         self._input = plan_input
-        self._codecs: dict[Any, Codec | None] = {}
+        self._codecs: dict[Any, Codec | str] = {}
         self.steps: dict[str, Step[Any]] = self._collect(steps)
         self.returns: dict[str, Any] = {}
         self.forward: dict[str, Binding] = {}
@@ -76,16 +76,25 @@ class Assembly:
 
     def codec_for(self, annotation: Any, step: str | None, what: str) -> Codec | None:
         """One codec for each type; None, and a fault, when there can be none."""
+        codec = self._codec_of(annotation)
+        if isinstance(codec, str):
+            problem = f"{what} can't be stored as JSON: {shown(annotation)} ({codec})"
+            self.faults.append(fault("not_serialisable", step, problem, "Use a pydantic model, a dataclass or JSON's own types"))
+            return None
+        for field in codec.one_way:
+            problem = f"{what} can't be read again once it is stored: {shown(annotation)}: {field}"
+            self.faults.append(
+                fault("not_serialisable", step, problem, "Give the field one alias for both, or validate_by_name=True")
+            )
+        return codec
+
+    def _codec_of(self, annotation: Any) -> Codec | str:
         try:
             if annotation not in self._codecs:
                 self._codecs[annotation] = _codec(annotation)
-            codec = self._codecs[annotation]
+            return self._codecs[annotation]
         except TypeError:
-            codec = _codec(annotation)
-        if codec is None:
-            problem = f"{what} can't be stored as JSON: {shown(annotation)}"
-            self.faults.append(fault("not_serialisable", step, problem, "Use a pydantic model, a dataclass or JSON's own types"))
-        return codec
+            return _codec(annotation)
 
     # parameters
 
@@ -280,8 +289,9 @@ def _typed(parameter: Parameter) -> str:
     return "" if parameter.annotation is inspect.Parameter.empty else f" ({shown(parameter.annotation)})"
 
 
-def _codec(annotation: Any) -> Codec | None:
+def _codec(annotation: Any) -> Codec | str:
+    """Or why there can be none."""
     try:
         return Codec(annotation)
-    except Exception:  # noqa: BLE001  pydantic raises many kinds; all of them mean that it can't
-        return None
+    except Exception as error:  # noqa: BLE001  pydantic raises many kinds; all of them mean that it can't
+        return (str(error) or type(error).__name__).partition("\n")[0][:200]

@@ -12,10 +12,11 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter, ValidationError
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_jsonable_python
 
 from provisioning_core.errors import ProvisioningError
+from provisioning_core.model._aliases import one_way_fields
 from provisioning_core.model._secrets import Vault
 from provisioning_core.model._views import MASK
 
@@ -24,13 +25,14 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 100
 """The deepest nesting that is stored."""
 
+_MEND_READING = "give its fields one alias for both ways, and its serializers a form that its validators take"
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _SECRET = "$secret"  # noqa: S105  a marker, not a secret
 _ATOMS = (type(None), bool, int)
 """What needs no look."""
 _PLAIN = (*_ATOMS, str)
 """What pydantic neither refuses nor changes where the annotation is the type itself, or says nothing."""
-_Seal = Callable[[str, str], str]
+_Seal = Callable[[bytes, str], Any]
 
 
 class EncodingFault(ValueError):
@@ -52,6 +54,8 @@ class Codec:
         self.annotation = type(None) if annotation is None else annotation
         self._adapter: TypeAdapter[Any] = TypeAdapter(self.annotation)
         self._plain = tuple(each for each in _PLAIN if self.annotation in (Any, each))
+        self.one_way = one_way_fields(self._adapter.core_schema)
+        """Fields that would be lost, as they are written under a name that is not read."""
         self.schema: dict[str, Any] = self._adapter.json_schema()
         """JSON schema of the type."""
         text = json.dumps(self.schema, sort_keys=True)
@@ -60,30 +64,46 @@ class Codec:
         """Equal digests read each other's values; where they differ, :meth:`reads` can tell."""
 
     def encode(self, value: Any, *, vault: Vault | None = None, bound_to: str = "") -> str:
-        """The value as canonical JSON text, secrets sealed. Raises EncodingFault."""
+        """The value as canonical JSON text, secrets sealed. Raises EncodingFault, also when it could not be decoded again."""
 
-        def seal(plain: str, path: str) -> str:
+        def seal(plain: bytes, path: str) -> str:
             if vault is None:
                 raise EncodingFault(path, "a secret, and the engine has no key to encrypt it with")
-            return vault.seal(plain.encode(), f"{bound_to}{path}")
+            return vault.seal(plain, f"{bound_to}{path}")
 
         text = self._text(value, seal)
         if len(text) > MAX_BYTES // 4 and len(text.encode()) > MAX_BYTES:
             raise EncodingFault("$", f"{len(text.encode()):,} bytes as JSON; {MAX_BYTES:,} are allowed")
+        if type(value) not in self._plain:
+            self._check_that_it_comes_back(text, vault, bound_to)
         return text
+
+    def _check_that_it_comes_back(self, text: str, vault: Vault | None, bound_to: str) -> None:
+        """Now, while it is the step's fault; not when another step wants the value. A twentieth of what encoding costs."""
+        try:
+            self.decode(text, vault=vault, bound_to=bound_to)
+        except ValidationError as error:
+            raise EncodingFault(_place(error), f"its type can't read what it writes ({_kind(error)}); {_MEND_READING}") from None
+        except Exception as error:  # noqa: BLE001  a model's own validators may raise anything
+            raise EncodingFault("$", f"its type can't read what it writes ({type(error).__name__}); {_MEND_READING}") from None
 
     def decode(self, text: str, *, vault: Vault | None = None, bound_to: str = "") -> Any:
         """The typed value. Raises ProvisioningError when a secret can't be opened, ValueError when the text does not fit the type."""
         if _SECRET not in text:
             return self._adapter.validate_json(text)
 
-        def unseal(sealed: str, path: str) -> str:
+        def unseal(sealed: str, path: str) -> str | bytes:
             if vault is None:
                 hint = "Give the engine the secrets_key= that the run was started with."
                 raise ProvisioningError("a secret can't be read without its key.", code="secret_key_missing", hint=hint)
-            return vault.open(sealed, f"{bound_to}{path}").decode()
+            return _text_or_bytes(vault.open(sealed, f"{bound_to}{path}"))
 
-        return self._adapter.validate_json(json.dumps(_replaced(json.loads(text), unseal)))
+        plain = _replaced(json.loads(text), unseal)
+        try:
+            opened = json.dumps(plain)
+        except TypeError:  # a secret that is no text, which JSON can't hold
+            return self._adapter.validate_python(plain)
+        return self._adapter.validate_json(opened)
 
     def reads(self, text: str, *, vault: Vault | None = None, bound_to: str = "") -> bool:
         """Whether a stored value fits the type. Also True when that can't be told, as a secret in it can't be opened."""
@@ -100,12 +120,16 @@ class Codec:
         if isinstance(value, BaseModel) or not _is_json_like(value):
             return self._adapter.validate_python(value)
         _check(value)
-        return self._adapter.validate_json(json.dumps(value))
+        try:
+            text = json.dumps(value)
+        except TypeError:  # it holds Python's own types: dates, sets, models
+            return self._adapter.validate_python(value)
+        return self._adapter.validate_json(text)
 
     def digest(self, value: Any, *, vault: Vault | None = None, text: str | None = None) -> str:
         """Tells equal values from different ones without giving them away. ``text``: as :meth:`encode` wrote it, if at hand."""
         if text is None or self.has_secrets:  # a sealed secret is another text each time
-            text = self._text(value, lambda plain, _: plain)
+            text = self._text(value, lambda plain, _: _told_apart(plain))
         document = json.loads(text)
         data = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
         return vault.mac(data) if vault is not None and self.has_secrets else hashlib.sha256(data).hexdigest()
@@ -127,6 +151,8 @@ class Codec:
             raise EncodingFault("$", "its type is not the declared one, or it is circular") from error
         except (RecursionError, ValueError) as error:
             raise EncodingFault("$", "circular, or nested too deeply") from error
+        except TypeError as error:  # what a set held can't be in a set any more
+            raise EncodingFault("$", "a set of models can't be stored; make it a list") from error
 
     def _sealed(self, plain: Any, seal: _Seal) -> Any:
         """JSON values only: leaves as pydantic writes them, secrets sealed, look-alikes of sealed secrets escaped."""
@@ -135,8 +161,9 @@ class Codec:
             if isinstance(value, SecretStr | SecretBytes):
                 if not self.has_secrets:
                     raise EncodingFault(path, "a secret where the annotation names none; annotate it as SecretStr")
-                secret = value.get_secret_value()
-                return {_SECRET: seal(secret if isinstance(secret, str) else secret.decode(), path)}
+                return {_SECRET: seal(_secret_bytes(value, path), path)}
+            if isinstance(value, Secret):
+                raise EncodingFault(path, "only SecretStr and SecretBytes are stored, no Secret of another type")
             try:
                 return to_jsonable_python(value)
             except (PydanticSerializationError, UnicodeDecodeError, ValueError):
@@ -154,9 +181,17 @@ def masked(text: str | None) -> Any:
 
 
 def _misfit(error: ValidationError) -> EncodingFault:
+    return EncodingFault(_place(error), f"does not fit the declared type: {_kind(error)}")
+
+
+def _place(error: ValidationError) -> str:
+    return _path(error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"])
+
+
+def _kind(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return EncodingFault(_path(first["loc"]), f"does not fit the declared type: {first['type'].replace('_', ' ')}{more}")
+    return f"{first['type'].replace('_', ' ')}{more}"
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -196,10 +231,33 @@ def _check_text(text: str, path: str) -> None:
     if "\x00" in text:
         raise EncodingFault(path, "a text with a NUL character")
     if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise EncodingFault(path, "a text with half a surrogate pair") from None
+        _utf8(text, path)
+
+
+def _utf8(text: str, path: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise EncodingFault(path, "a text with half a surrogate pair") from None
+
+
+def _secret_bytes(secret: SecretStr | SecretBytes, path: str) -> bytes:
+    value = secret.get_secret_value()
+    return value if isinstance(value, bytes) else _utf8(value, path)
+
+
+def _text_or_bytes(raw: bytes) -> str | bytes:
+    """What a secret holds; pydantic makes the same SecretBytes of a text and of its UTF-8."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
+
+
+def _told_apart(raw: bytes) -> Any:
+    """A secret's bytes for a digest: another JSON value for each."""
+    value = _text_or_bytes(raw)
+    return value if isinstance(value, str) else {"bytes": value.hex()}
 
 
 def _check_keys(mapping: Mapping[Any, Any], path: str) -> None:
@@ -217,12 +275,28 @@ def _mapped(value: Any, leaf: Callable[[Any, str], Any], rename: Callable[[str],
     """The same tree with other leaves and keys; at most MAX_DEPTH deep."""
     if isinstance(value, Mapping):
         return {rename(str(key)): _mapped(child, leaf, rename, f"{path}.{key}") for key, child in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, set | frozenset):
+        value = sorted(value, key=_order)
+    if isinstance(value, list | tuple):
         return [_mapped(child, leaf, rename, f"{path}[{number}]") for number, child in enumerate(value)]
     return leaf(value, path)
 
 
-def _replaced(value: Any, unseal: Callable[[str, str], str], path: str = "$") -> Any:
+def _order(member: Any) -> str:
+    """Puts the members of a set in the same order in every process: equal values are equal texts."""
+    return _encode(_mapped(member, _bare, str))
+
+
+def _bare(value: Any, path: str) -> Any:  # noqa: ARG001  the signature of a leaf
+    if isinstance(value, SecretStr | SecretBytes):
+        return repr(value.get_secret_value())
+    try:
+        return to_jsonable_python(value)
+    except (PydanticSerializationError, UnicodeDecodeError, ValueError):
+        return repr(value)
+
+
+def _replaced(value: Any, unseal: Callable[[str, str], str | bytes], path: str = "$") -> Any:
     """Sealed secrets replaced, escaped look-alikes restored."""
     if isinstance(value, dict):
         if len(value) == 1 and isinstance(sealed := value.get(_SECRET), str):

@@ -72,6 +72,14 @@ def mask_in(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def _shown(raw: bytes) -> str:
+    """As a text that holds it would have it: as text, or as Python writes bytes."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return repr(raw)[2:-1]
+
+
 def _walk(value: Any) -> Iterator[str]:
     todo = [value]
     while todo:
@@ -79,7 +87,7 @@ def _walk(value: Any) -> Iterator[str]:
             case SecretStr() as secret:
                 yield secret.get_secret_value()
             case SecretBytes() as secret:
-                yield secret.get_secret_value().decode("utf-8", "ignore")
+                yield _shown(secret.get_secret_value())
             case BaseModel() as model:
                 todo.extend(getattr(model, name) for name in type(model).model_fields)
                 todo.extend((model.model_extra or {}).values())
