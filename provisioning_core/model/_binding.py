@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from provisioning_core.model._context import StepContext
 from provisioning_core.model._step import FromMarker
-from provisioning_core.model._types import annotations_of, is_async_session, is_session, unwrapped
+from provisioning_core.model._types import annotations_of, is_a, is_async_session, is_session, members, unwrapped
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -104,18 +104,17 @@ class Binding:
 
 
 def is_input(annotation: Any, plan_input: Any) -> bool:
-    """Whether the plan's input fits a parameter of this type: the model itself, or a base class of it."""
-    plain = unwrapped(annotation)
-    if plan_input is None or plain in (inspect.Parameter.empty, Any, object):
+    """Whether the plan's input fits a parameter of this type: the model itself, or a base class of it; also where None would do."""
+    wanted = [member for member in members(annotation) if member not in (inspect.Parameter.empty, Any, object)]
+    if plan_input is None or not wanted:
         return False
-    if plain == plan_input:
+    if unwrapped(annotation) == unwrapped(plan_input):
         return True
-    return isinstance(plain, type) and isinstance(plan_input, type) and issubclass(plan_input, plain)
+    return all(any(is_a(given, member) for member in wanted) for given in members(plan_input))
 
 
 def is_context(annotation: Any) -> bool:
-    plain = unwrapped(annotation)
-    return isinstance(plain, type) and issubclass(plain, StepContext)
+    return any(is_a(member, StepContext) for member in members(annotation))
 
 
 def role_of(parameter: Parameter, plan_input: Any, *, is_compensation: bool) -> str:

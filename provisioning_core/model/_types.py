@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-import operator
 import sys
 import types
 import typing
@@ -50,13 +48,22 @@ def accepts_none(annotation: Any) -> bool:
     return is_union(plain) and any(accepts_none(member) for member in get_args(plain))
 
 
-def without_none(annotation: Any) -> Any:
-    """``T`` of ``T | None``."""
+def members(annotation: Any) -> tuple[Any, ...]:
+    """The types of a union, or the one type that it is."""
     plain = unwrapped(annotation)
-    if not is_union(plain):
-        return plain
-    members = [member for member in get_args(plain) if member is not type(None)]
-    return functools.reduce(operator.or_, members) if members else type(None)
+    if is_union(plain):
+        return tuple(inner for member in get_args(plain) for inner in members(member))
+    return (type(None) if plain is None else plain,)
+
+
+def is_a(given: Any, wanted: Any) -> bool:
+    """Whether every value of one type surely is one of the other; False when that can't be told."""
+    if given == wanted:
+        return True
+    try:
+        return isinstance(given, type) and isinstance(wanted, type) and issubclass(given, wanted)
+    except TypeError:  # a TypedDict, or a protocol with attributes
+        return False
 
 
 def fits(given: Any, wanted: Any) -> bool:
@@ -96,18 +103,17 @@ def _is_subclass(given: type, wanted: type) -> bool:
 
 
 def is_session(annotation: Any) -> bool:
-    """Whether it is SQLAlchemy's ``Session``; told by name, so that nothing is imported."""
-    plain = unwrapped(annotation)
-    return isinstance(plain, type) and any(_is_sqlalchemy(base, "Session") for base in plain.__mro__)
+    """Whether it is SQLAlchemy's ``Session``, or that or None; told by name, so that nothing is imported."""
+    return any(_is_sqlalchemy(member, "Session") for member in members(annotation))
 
 
 def is_async_session(annotation: Any) -> bool:
-    plain = unwrapped(annotation)
-    return isinstance(plain, type) and any(_is_sqlalchemy(base, "AsyncSession") for base in plain.__mro__)
+    return any(_is_sqlalchemy(member, "AsyncSession") for member in members(annotation))
 
 
-def _is_sqlalchemy(cls: type, name: str) -> bool:
-    return cls.__name__ == name and cls.__module__.startswith("sqlalchemy.")
+def _is_sqlalchemy(member: Any, name: str) -> bool:
+    bases = member.__mro__ if isinstance(member, type) else ()
+    return any(base.__name__ == name and base.__module__.startswith("sqlalchemy.") for base in bases)
 
 
 def shown(annotation: Any) -> str:
