@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from provisioning_core.errors import Fault
-from provisioning_core.model._retry import Retry
+from provisioning_core.model._retry import Retry, is_number
 from provisioning_core.model._step import Step
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -50,11 +49,16 @@ def option_faults(step: Step[Any]) -> list[Fault]:
 
 def _value_faults(step: Any) -> list[Fault]:
     found = []
-    for option, value, least in (("timeout", step.timeout, None), ("delay", step.delay, None), ("weight", step.weight, 0.0)):
+    undo_timeout = step.compensation.timeout if step.compensation is not None else None
+    for option, value, least in (
+        ("timeout", step.timeout, None),
+        ("compensate(timeout)", undo_timeout, None),
+        ("delay", step.delay, None),
+        ("weight", step.weight, 0.0),
+    ):
         if value is None:
             continue
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not is_number or (value < 0 if least == 0.0 else value <= 0):
+        if not is_number(value) or (value < 0 if least == 0.0 else value <= 0):
             bound = "at least 0" if least == 0.0 else "greater than 0"
             found.append(fault("bad_value", step.name, f"{option}={value!r} is no usable number", f"Give a number {bound}"))
     for option, choice, known in (
@@ -79,7 +83,7 @@ def _retry_faults(step: Any) -> list[Fault]:
         if not isinstance(policy, Retry):
             found.append(fault("bad_value", step.name, f"{option}={policy!r} is no Retry", "Write Retry(attempts=...)"))
             continue
-        found.extend(fault("bad_value", step.name, f"{option}: {each}", "Correct the number") for each in policy.faults())
+        found.extend(fault("bad_value", step.name, f"{option}: {each}", "Correct it") for each in policy.faults())
     return found
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from typing import Any
 
 _LARGEST_EXPONENT = 64
 
@@ -28,19 +30,21 @@ class Retry:
     def __post_init__(self) -> None:
         for field in ("on", "give_up_on"):
             value = getattr(self, field)
-            object.__setattr__(self, field, (value,) if isinstance(value, type) else tuple(value))
+            object.__setattr__(self, field, tuple(value) if isinstance(value, list | tuple | set | frozenset) else (value,))
 
     def faults(self) -> list[str]:
-        """What is wrong with these numbers, in words; empty when nothing is."""
+        """What is wrong with it, in words; empty when nothing is."""
         found = []
-        if self.attempts < 1:
-            found.append(f"attempts={self.attempts} must be at least 1")
-        if self.initial < 0 or self.maximum < 0:
-            found.append(f"initial={self.initial:g} and maximum={self.maximum:g} must not be negative")
-        if self.factor < 1:
-            found.append(f"factor={self.factor:g} must be at least 1")
-        if not 0 <= self.jitter <= 1:
-            found.append(f"jitter={self.jitter:g} must be between 0 and 1")
+        if not isinstance(self.attempts, int) or isinstance(self.attempts, bool) or self.attempts < 1:
+            found.append(f"attempts={self.attempts!r} must be a whole number, at least 1")
+        for name, least, most in (("initial", 0, None), ("maximum", 0, None), ("factor", 1, None), ("jitter", 0, 1)):
+            value = getattr(self, name)
+            if not is_number(value) or value < least or (most is not None and value > most):
+                bound = f"at least {least}" if most is None else f"between {least} and {most}"
+                found.append(f"{name}={value!r} must be a finite number, {bound}")
+        for name in ("on", "give_up_on"):
+            wrong = [kind for kind in getattr(self, name) if not (isinstance(kind, type) and issubclass(kind, BaseException))]
+            found.extend(f"{name}= holds {kind!r}, which is no exception class" for kind in wrong)
         return found
 
     def delay(self, failures: int, chance: float) -> float:
@@ -57,6 +61,11 @@ class Retry:
         if isinstance(error, self.give_up_on):
             return False
         return not self.on or isinstance(error, self.on)
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number; no truth value is."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 ONCE = Retry(attempts=1)
