@@ -235,8 +235,9 @@ class Engine:
     ) -> Run:
         """Provision a subject. Durable when it returns; with ``connection``, when the caller's transaction commits.
 
-        The same plan and input while a run is active, or the same idempotency key, gives back that run. Raises InvalidInput,
-        NotFound (no such plan), Conflict (something else is there; ``again=True`` provisions a provisioned subject anew).
+        The same plan and input while a run is active, or the idempotency key that a run was created with, gives back that run.
+        Raises InvalidInput, NotFound (no such plan), Conflict (something else is there; ``again=True`` provisions a provisioned
+        subject anew).
         """
         self._ready()
         check_teller(actor, reason)
@@ -258,7 +259,7 @@ class Engine:
             connection=connection,
         )
         for _ in range(_RACES):
-            known = already(self.store, wanted, self._plans)
+            known = already(self.store, wanted, self._plans, self._vault)
             run = Run(self, known.id, known.subject) if known is not None else self._create(wanted)
             if run is not None:
                 return self._asked_about(run)
@@ -456,7 +457,7 @@ class Engine:
     def _record(self, request: RequestRecord, plan: Plan) -> None:
         """The run is another engine's: check as well as can be, and leave the verb for its owner."""
         snapshot = self.store.load(request.run_id)
-        found = differences(plan, snapshot)
+        found = differences(plan, snapshot, self._vault)
         if request.verb != "adopt_plan" and any(difference.blocking for difference in found):
             raise PlanChanged(found, run_id=request.run_id, plan=plan.name)
         check(snapshot, request, request.at)
@@ -484,7 +485,7 @@ class Engine:
     def status(self, subject: str | None = None, *, run_id: str | None = None) -> RunView:
         """The subject's latest run, or a run by its id, as it is recorded. Raises NotFound."""
         snapshot = self._snapshot(subject, run_id)
-        return view_of(snapshot, self._plans.get(snapshot.run.plan))
+        return view_of(snapshot, self._plans.get(snapshot.run.plan), self._vault)
 
     def graph(self, subject: str | None = None, *, run_id: str | None = None) -> PlanGraph:
         """The graph that the subject's latest run keeps, or a run by its id: its steps as they were declared. Raises NotFound."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from provisioning_core.engine._views import allowed_actions, weights_text
 from provisioning_core.errors import Conflict, InvalidInput
-from provisioning_core.model import EventRecord, Plan, RunRecord, RunSnapshot, RunStatus, StepRecord, StepStatus
+from provisioning_core.model import EventRecord, Plan, RunRecord, RunSnapshot, RunStatus, StepRecord, StepStatus, Vault
 from provisioning_core.ports import NewRun, Store
 
 _ACTIVE = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
@@ -79,12 +79,12 @@ def _is_storable(text: str) -> bool:
     return "\x00" not in text and text.encode("utf-8", "ignore").decode() == text
 
 
-def already(store: Store, wanted: StartRequest, plans: Mapping[str, Plan]) -> RunRecord | None:
+def already(store: Store, wanted: StartRequest, plans: Mapping[str, Plan], vault: Vault | None = None) -> RunRecord | None:
     """The run that this request already has; None when a new one may be created. Raises Conflict."""
     if wanted.idempotency_key is not None:
         known = store.by_idempotency_key(wanted.subject, wanted.idempotency_key, connection=wanted.connection)
         if known is not None and not _is_same(known, wanted):
-            raise _reused(store.load(known.id, connection=wanted.connection), plans)
+            raise _reused(store.load(known.id, connection=wanted.connection), plans, vault)
         if known is not None:
             return known
     latest = store.latest(wanted.subject, connection=wanted.connection)
@@ -97,14 +97,14 @@ def already(store: Store, wanted: StartRequest, plans: Mapping[str, Plan]) -> Ru
     snapshot = store.load(latest.id, connection=wanted.connection)
     if latest.status is RunStatus.CANCELLED and not any(step.effect for step in snapshot.steps.values()):
         return None
-    raise _conflict(snapshot, plans)
+    raise _conflict(snapshot, plans, vault)
 
 
 def _is_same(run: RunRecord, wanted: StartRequest) -> bool:
     return run.plan == wanted.plan.name and run.input_digest == wanted.digest
 
 
-def _reused(snapshot: RunSnapshot, plans: Mapping[str, Plan]) -> Conflict:
+def _reused(snapshot: RunSnapshot, plans: Mapping[str, Plan], vault: Vault | None) -> Conflict:
     run = snapshot.run
     return Conflict(
         "This idempotency key was used for another plan or input.",
@@ -112,13 +112,13 @@ def _reused(snapshot: RunSnapshot, plans: Mapping[str, Plan]) -> Conflict:
         hint="Use a new key for a new request.",
         run_id=run.id,
         status=run.status,
-        allowed_actions=allowed_actions(snapshot, plans.get(run.plan)),
+        allowed_actions=allowed_actions(snapshot, plans.get(run.plan), vault),
     )
 
 
-def _conflict(snapshot: RunSnapshot, plans: Mapping[str, Plan]) -> Conflict:
+def _conflict(snapshot: RunSnapshot, plans: Mapping[str, Plan], vault: Vault | None) -> Conflict:
     run = snapshot.run
-    allowed = allowed_actions(snapshot, plans.get(run.plan))
+    allowed = allowed_actions(snapshot, plans.get(run.plan), vault)
     if run.status is RunStatus.SUCCEEDED:
         return Conflict(
             f"{run.subject!r} is already provisioned (plan {run.plan!r}).",

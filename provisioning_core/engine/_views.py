@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from provisioning_core.engine._adopting import differences
 from provisioning_core.engine._verbs import try_verb
 from provisioning_core.machine import Machine, TakenUp
 from provisioning_core.model import (
@@ -24,6 +25,7 @@ from provisioning_core.model import (
     StepRecord,
     StepStatus,
     StepView,
+    Vault,
     as_datetime,
     maker,
     masked,
@@ -33,7 +35,7 @@ _NOT_FAILED = (StepStatus.SUCCEEDED, StepStatus.SKIPPED, StepStatus.RUNNING, Ste
 _MOST_CAUSES = 5
 
 
-def view_of(snapshot: RunSnapshot, plan: Plan | None) -> RunView:
+def view_of(snapshot: RunSnapshot, plan: Plan | None, vault: Vault | None = None) -> RunView:
     """The run as it is recorded; ``plan`` is the code's, if this process has it."""
     run = snapshot.run
     steps = _steps(snapshot)
@@ -50,7 +52,7 @@ def view_of(snapshot: RunSnapshot, plan: Plan | None) -> RunView:
         warnings=warnings,
         input=masked(run.input),
         labels=dict(run.labels),
-        allowed_actions=allowed_actions(snapshot, plan),
+        allowed_actions=allowed_actions(snapshot, plan, vault),
         version=run.version,
         seq=run.seq,
         is_resting=(not run.status.moves or run.attention is not None) and not snapshot.requests,
@@ -60,10 +62,11 @@ def view_of(snapshot: RunSnapshot, plan: Plan | None) -> RunView:
     )
 
 
-def allowed_actions(snapshot: RunSnapshot, plan: Plan | None) -> tuple[str, ...]:
+def allowed_actions(snapshot: RunSnapshot, plan: Plan | None, vault: Vault | None = None) -> tuple[str, ...]:
     """The verbs that would be accepted now, those taken into account that are recorded and wait to be carried out.
 
-    None without the plan's code: an engine that has no such plan carries nothing out.
+    None without the plan's code: an engine that has no such plan carries nothing out. Nothing but adopting the code's plan where the
+    run can't go on by it; without the ``vault`` secrets count as readable by it.
     """
     if plan is None:
         return ()
@@ -74,8 +77,10 @@ def allowed_actions(snapshot: RunSnapshot, plan: Plan | None) -> tuple[str, ...]
     allowed = machine.allowed_actions()
     if snapshot.run.attention is not None and "continue" not in allowed:
         allowed = ("continue", *allowed)
-    is_changed = plan.graph.fingerprint != snapshot.graph.code_fingerprint
-    return (*allowed, "adopt_plan") if is_changed and not _is_over(snapshot.run) else allowed
+    found = differences(plan, snapshot, vault)
+    if any(difference.blocking for difference in found):
+        return ("adopt_plan",)
+    return (*allowed, "adopt_plan") if found and not _is_over(snapshot.run) else allowed
 
 
 def _is_over(run: RunRecord) -> bool:

@@ -75,7 +75,7 @@ class Verbs:
     # what is allowed
 
     def allowed(self) -> tuple[str, ...]:
-        """The verbs that would be accepted now in some form: for one of the steps, or with ``force``."""
+        """The verbs that would be accepted now in some form: for one step, or with ``force``; ``retry`` without named steps."""
         possible = {
             "retry": self._can_retry(),
             "continue": self._can_continue(),

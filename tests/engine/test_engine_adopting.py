@@ -140,6 +140,7 @@ def test_an_output_that_the_new_type_can_not_read_blocks(world: VirtualWorld, ch
     world.settle()
     world.engines[-1].close()
     engine = world.engine(accounts("2", changed, undone), secrets_key=b"k" * 32).engine
+    assert engine.status("acme").allowed_actions == ("adopt_plan",)
     with pytest.raises(PlanChanged, match="account: changed"):
         engine.rollback("acme")
     assert undone == []
