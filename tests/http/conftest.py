@@ -43,13 +43,14 @@ class World:
 
     def __init__(self, **options: Any) -> None:
         self.open = threading.Event()
+        self.next = threading.Event()
         self.mended = threading.Event()
         self.undo_mended = threading.Event()
         self.undo_mended.set()
         self.engine = Engine(store=MemoryStore(), plans=self._plans(), secrets_key=KEY, poll=0.05, **options)
 
     def _plans(self) -> list[Plan]:
-        return [self._quick(), self._slow(), self._gated(), self._broken(), self._stalling()]
+        return [self._quick(), self._slow(), self._gated(), self._broken(), self._stalling(), self._telling()]
 
     def _quick(self) -> Plan:
         @step(description="the tenant's own database")
@@ -108,15 +109,27 @@ class World:
 
         return Plan("stalling", steps=[register])
 
+    def _telling(self) -> Plan:
+        @step
+        def copy(ctx: StepContext) -> None:
+            for part in (0.25, 0.5, 0.75):
+                self.next.wait(20)
+                self.next.clear()
+                ctx.progress(part, f"{part:.0%} of {ctx.subject}")
+            self.open.wait(20)
+
+        return Plan("telling", steps=[copy])
+
     def start(self, plan: str, tenant: str = "acme", **given: Any) -> Run:
-        """Start it and wait until it rests, unless it is the slow one. ``given`` goes into the input."""
+        """Start it and wait until it rests, unless it is one that waits for the test. ``given`` goes into the input."""
         workspace = {"slug": tenant, **given} if plan in ("quick", "slow") else None
         run = self.engine.start(plan, subject=tenant, input=workspace)
-        if plan != "slow":
+        if plan not in ("slow", "telling"):
             run.wait(timeout=10)
         return run
 
     def close(self) -> None:
+        self.next.set()
         self.open.set()
         self.mended.set()
         self.engine.close()

@@ -53,6 +53,18 @@ def test_of_a_long_history_the_end_is_kept() -> None:
     assert (channel.base, channel.seq, len(channel.lines)) == (10, _feed.KEPT + 10, _feed.KEPT)
 
 
+def test_a_version_without_an_event_is_to_be_read_unless_it_was_known() -> None:
+    channel, known = Channel(2), Channel(2, version=7)
+    for each, version in ((channel, 7), (known, 7)):
+        each.take(RunNews(run_id="run", status=RunStatus.RUNNING, version=version, seq=2))
+    assert (channel.is_quiet, known.is_quiet) == (False, False)
+
+    known.take(RunNews(run_id="run", status=RunStatus.RUNNING, version=8, seq=2))
+    assert known.is_quiet
+    known.take(news(3))
+    assert (known.is_quiet, known.glance) == (False, None)
+
+
 def threads() -> int:
     return sum(thread.name == "provisioning-http-feed" for thread in threading.enumerate())
 
@@ -141,11 +153,11 @@ def test_a_run_that_has_moved_on_meanwhile_is_not_told_as_ended(world) -> None:
     view = world.engine.status("acme")
     channel = Channel(view.seq, version=view.version - 1, is_over=True)
     feed._channels[view.id] = channel
-    feed._over.add(view.id)
-    feed._finish()
+    feed._unread.add(view.id)
+    feed._read()
     assert channel.final is None
 
     channel.version = view.version
-    feed._over.add(view.id)
-    feed._finish()
+    feed._unread.add(view.id)
+    feed._read()
     assert channel.final == view

@@ -122,9 +122,9 @@ class Follower:
         writer.close()
 
     def _take(self, messages: list[Message]) -> None:
-        self.told += messages
-        if messages:
-            self.last_id = messages[-1].id
+        self.told += [message for message in messages if message.name != "progress"]
+        if ids := [message.id for message in messages if message.id]:
+            self.last_id = ids[-1]
             self.is_listening.set()
 
 

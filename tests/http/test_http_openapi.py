@@ -12,6 +12,7 @@ import jsonschema_rs
 import pytest
 from fastapi import FastAPI
 from listening import messages_in
+from provisioning_http._answers import ProgressBody
 from provisioning_http._router import ROUTES
 from starlette.testclient import TestClient
 from tooling import tool
@@ -143,9 +144,10 @@ def test_the_streams_example_is_a_stream(committed: dict[str, Any]) -> None:
     told = messages_in(content["text/event-stream"]["example"])
 
     assert set(content) == {"application/json", "text/event-stream"}
-    assert [message.name for message in told] == ["snapshot", "message"]
-    for message, name in zip(told, ("StatusBody", "EventBody"), strict=True):
+    assert [message.name for message in told] == ["snapshot", "message", "progress"]
+    for message, name in zip(told[:2], ("StatusBody", "EventBody"), strict=True):
         jsonschema_rs.validate({"$ref": f"#/components/schemas/{name}", "components": committed["components"]}, message.data)
+    assert ProgressBody.model_validate(told[2].data).model_dump() == told[2].data
 
 
 def test_conditions_and_resuming_are_described(committed: dict[str, Any]) -> None:

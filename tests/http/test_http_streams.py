@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from http_people import authorize
 from listening import Message, listening
-from provisioning_http import Limits, Stop, _streams, create_router
+from provisioning_http import Limits, Stop, _streams, _wire, create_router
 from starlette.testclient import TestClient
 
 ACME = "/provisioning/tenants/acme"
@@ -49,6 +50,60 @@ def test_a_stream_begins_with_a_snapshot_and_ends_with_the_run(world, app: FastA
     assert history(told) == whole[first.seq :]
     assert [message.id for message in told[1:-1]] == [f"{run.id}:{event['seq']}" for event in whole[first.seq :]]
     assert (last.name, last.data, last.id) == ("end", olaf.get(f"{ACME}/status").json(), f"{run.id}:{len(whole)}")
+
+
+def test_progress_within_a_step_is_told_as_it_is_made(world, app: FastAPI) -> None:
+    run = world.start("telling")
+
+    async def story() -> list[Message]:
+        async with listening(app, EVENTS, "anna") as stream, listening(app, EVENTS, "olaf", f"{run.id}:0") as other:
+            await stream.next()
+            while (await other.next()).data["type"] != "step.running":
+                pass
+            for _ in range(3):
+                world.next.set()
+                while (await stream.next()).name != "progress":
+                    pass
+                assert (await other.next()).name == "progress"
+            world.open.set()
+            await other.to_the_end()
+            return await stream.to_the_end()
+
+    told = ran(story)
+    progress = [message for message in told if message.name == "progress"]
+
+    assert [message.data["steps"] for message in progress] == [
+        {"copy": {"progress": part, "message": f"{part:.0%} of acme"}} for part in (0.25, 0.5, 0.75)
+    ]
+    assert [message.data["version"] for message in progress] == sorted({message.data["version"] for message in progress})
+    assert 0 < progress[0].data["progress"] < progress[-1].data["progress"] < 1
+    assert {message.id for message in progress} == {""}
+    assert [message.data for message in told if message.name == "message"] == [
+        event.to_dict() for event in world.engine.events("acme")
+    ][told[0].seq :]
+
+
+def test_progress_is_read_and_rendered_once_for_all_streams(world, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.start("telling")
+    rendered: list[Any] = []
+    render = _wire.progress
+    monkeypatch.setattr(_wire, "progress", lambda view: rendered.append(view.version) or render(view))
+
+    async def story() -> None:
+        async with AsyncExitStack() as stack:
+            streams = [await stack.enter_async_context(listening(app, EVENTS, person)) for person in ("anna", "olaf") * 10]
+            for each in streams:
+                await each.next()
+            for _ in range(3):
+                world.next.set()
+                for each in streams:
+                    while (await each.next()).name != "progress":
+                        pass
+            world.open.set()
+
+    ran(story)
+
+    assert len(rendered) == 3
 
 
 def test_what_a_stream_is_sent_as(world, olaf: TestClient) -> None:

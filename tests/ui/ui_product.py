@@ -39,6 +39,8 @@ class Product:
         self.open = threading.Event()
         self.finish = threading.Event()
         self.finish.set()
+        self.halfway = threading.Event()
+        self.halfway.set()
         self.mended = threading.Event()
         self.undo_mended = threading.Event()
         self.undo_mended.set()
@@ -85,7 +87,9 @@ class Product:
             return "one"
 
         @step(needs=[first])
-        def second() -> None:
+        def second(ctx: StepContext) -> None:
+            self.halfway.wait(20)
+            ctx.progress(0.5, "filling tables")
             self.finish.wait(20)
 
         return Plan("slow", steps=[first, second])
@@ -129,6 +133,7 @@ class Product:
 
     def close(self) -> None:
         self.open.set()
+        self.halfway.set()
         self.finish.set()
         self.engine.close()
 

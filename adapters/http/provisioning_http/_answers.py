@@ -71,6 +71,21 @@ class StatusBody(BaseModel):
     links: dict[str, str]
 
 
+class StepProgressBody(BaseModel):
+    """How far a step is, in its own words."""
+
+    progress: float = Field(description="0.0 to 1.0")
+    message: str
+
+
+class ProgressBody(BaseModel):
+    """How far a run is, between two events of its history."""
+
+    version: int
+    progress: float = Field(description="0.0 to 1.0")
+    steps: dict[str, StepProgressBody] = Field(description="The status's `current_steps`.")
+
+
 class RunLine(BaseModel):
     """One run in a list."""
 

@@ -75,6 +75,7 @@ EVENT: dict[str, Any] = {
     "data": {"from": "RUNNING"},
     "actor": None,
 }
+PROGRESS: dict[str, Any] = {"version": 5, "progress": 0.75, "steps": {"mail": {"progress": 0.5, "message": "half of it"}}}
 ANSWERS: dict[str, Any] = {
     "StatusBody": STATUS,
     "EventsBody": {"items": [EVENT], "next_after": 4},
@@ -156,5 +157,6 @@ STREAM = (
     "retry: 3000\n\n"
     f"event: snapshot\ndata: {json.dumps(STATUS, separators=(',', ':'))}\nid: {RUN}:3\n\n"
     f"data: {json.dumps(EVENT, separators=(',', ':'))}\nid: {RUN}:4\n\n"
+    f"event: progress\ndata: {json.dumps(PROGRESS, separators=(',', ':'))}\n\n"
     ": ping\n\n"
 )

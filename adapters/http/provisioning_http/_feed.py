@@ -47,6 +47,19 @@ class Line:
         return self._texts[is_operator]
 
 
+@dataclass(slots=True)
+class Glance:
+    """A run between two events: its version rose, and nothing entered the history. Rendered once for everybody."""
+
+    view: RunView
+    _text: bytes = b""
+
+    def text(self, render: Callable[[RunView], bytes]) -> bytes:
+        """As ``render`` makes it."""
+        self._text = self._text or render(self.view)
+        return self._text
+
+
 @dataclass(slots=True, eq=False)
 class Channel:
     """What is known of one run that somebody waits for."""
@@ -54,6 +67,8 @@ class Channel:
     seq: int
     """Number of the latest event known."""
     version: int = -1
+    is_quiet: bool = False
+    """Whether the version rose last without an event."""
     is_over: bool = False
     """Whether the run rests in a status in which it ended, or failed."""
     is_gone: bool = False
@@ -61,6 +76,8 @@ class Channel:
     lines: deque[Line] = field(default_factory=lambda: deque(maxlen=KEPT))
     final: RunView | None = None
     """The run as it ended; None while it goes on."""
+    glance: Glance | None = None
+    """The run as it was seen after the latest event; None when nothing was told since."""
     waiting: set[Subscription] = field(default_factory=set)
 
     @property
@@ -75,8 +92,20 @@ class Channel:
             self.lines.clear()
         self.lines.extend(fresh)
         self.seq = fresh[-1].seq if fresh else self.seq
+        self.is_quiet = not fresh and 0 <= self.version < news.version
+        self.glance = None if fresh else self.glance
         self.version, self.is_gone, self.final = news.version, news.status is None, None
         self.is_over = news.is_resting and news.status in ENDED
+
+    def show(self, view: RunView) -> bool:
+        """The run as it was read. False when it has moved on from its end meanwhile, which will be told next."""
+        if self.is_over and self.version != view.version:
+            return False
+        if self.is_over:
+            self.final = view
+        else:
+            self.glance = Glance(view)
+        return True
 
 
 class Subscription:
@@ -121,6 +150,11 @@ class Subscription:
         return self._channel.final
 
     @property
+    def glance(self) -> Glance | None:
+        """The run as it was seen after the latest event; None when nothing was told since."""
+        return self._channel.glance
+
+    @property
     def is_gone(self) -> bool:
         """Whether the run was removed from the store."""
         return self._channel.is_gone
@@ -134,15 +168,15 @@ class Feed:
         self._watch = engine.watch()
         self._lock = threading.Lock()
         self._channels: dict[str, Channel] = {}
-        self._over: set[str] = set()
-        """Runs that ended and are to be read."""
+        self._unread: set[str] = set()
+        """Runs that ended, or moved without an event, and are to be read."""
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def subscribed(self, run_id: str, *, seq: int) -> Iterator[Subscription]:
-        """Wait for news of this run, whose latest event known has the number ``seq``. On an event loop."""
+    def subscribed(self, run_id: str, *, seq: int, version: int = -1) -> Iterator[Subscription]:
+        """Wait for news of this run, known up to the event ``seq`` and to this version. On an event loop."""
         with self._lock:
-            channel = self._channels.setdefault(run_id, Channel(seq))
+            channel = self._channels.setdefault(run_id, Channel(seq, version))
             subscription = Subscription(channel, self._lock)
             channel.waiting.add(subscription)
             self._watch.add(run_id, after=channel.seq)
@@ -155,7 +189,7 @@ class Feed:
                 if not channel.waiting and self._channels.get(run_id) is channel:
                     del self._channels[run_id]
                     self._watch.remove(run_id)
-                    self._over.discard(run_id)
+                    self._unread.discard(run_id)
                 if not self._channels:
                     self._watch.ring()
 
@@ -169,7 +203,7 @@ class Feed:
             try:
                 for news in self._watch.news(_LOOK):
                     self._tell(news)
-                self._finish()
+                self._read()
             except ProvisioningError as error:
                 _log.warning("no news of runs for the moment: %s", error)
                 self._pause()
@@ -194,23 +228,22 @@ class Feed:
             if channel is None:
                 return
             channel.take(news)
-            if channel.is_over:
-                self._over.add(news.run_id)
+            if channel.is_over or channel.is_quiet:
+                self._unread.add(news.run_id)
             waiting = list(channel.waiting)
         _wake_all(waiting)
 
-    def _finish(self) -> None:
-        """Read runs that ended: once for all who wait, and again later if the store is away."""
+    def _read(self) -> None:
+        """Read runs that ended or moved without an event: once for all who wait, and again later if the store is away."""
         with self._lock:
-            over = list(self._over)
-        for run_id in over:
+            unread = list(self._unread)
+        for run_id in unread:
             view = self._engine.status(run_id=run_id)
             with self._lock:
-                self._over.discard(run_id)
+                self._unread.discard(run_id)
                 channel = self._channels.get(run_id)
-                if channel is None or not channel.is_over or channel.version != view.version:
-                    continue  # it has moved on meanwhile, which will be told next
-                channel.final = view
+                if channel is None or not channel.show(view):
+                    continue
                 waiting = list(channel.waiting)
             _wake_all(waiting)
 

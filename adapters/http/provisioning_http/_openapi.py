@@ -105,7 +105,8 @@ def stream() -> dict[str, Any]:
 _STREAM = (
     "Server-sent events. Unnamed: one line of the history (`EventBody`), with the id `<run_id>:<seq>`. `snapshot` (first, without "
     "`Last-Event-ID`), `reset` (first, when the id can't be gone on from) and `end` (last, when the run has ended or failed): "
-    "the run's status (`StatusBody`)."
+    "the run's status (`StatusBody`). `progress`, without an id, when steps tell of their progress and nothing else happens: "
+    "`{version, progress, steps: {name: {progress, message}}}`, of the run and its current steps."
 )
 
 

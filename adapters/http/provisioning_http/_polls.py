@@ -36,7 +36,7 @@ class Polls:
         return await run_in_threadpool(lambda: self._engine.status(run_id=view.id))
 
     async def _wait(self, view: RunView, after: int, until: float) -> None:
-        with self._feed.subscribed(view.id, seq=view.seq) as subscription:
+        with self._feed.subscribed(view.id, seq=view.seq, version=view.version) as subscription:
             while subscription.version <= after and not self._stop.is_set and not subscription.is_gone:
                 if (left := until - time.monotonic()) <= 0:
                     return

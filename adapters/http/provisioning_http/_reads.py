@@ -82,8 +82,10 @@ async def events(
     Pages: ask again with `after=next_after`. The stream follows the tenant's latest run, or `run_id`. It begins with an event
     `snapshot`, whose data is the run's status, or, with `Last-Event-ID`, where that left off; if that can't be, with an event
     `reset`, whose data is the status. History comes as unnamed events, each with an id `<run_id>:<seq>` and the data that it has in
-    pages. When the run has ended or failed, an event `end` brings the last status, and the stream is closed. A comment is sent
-    after 15 seconds of silence. Without an `end` the stream goes on at the next connection.
+    pages. While steps tell of their progress and nothing else happens, events `progress` come without an id; their data is
+    `{version, progress, steps: {name: {progress, message}}}`, of the run and of its current steps. When the run has ended or failed,
+    an event `end` brings the last status, and the stream is closed. A comment is sent after 15 seconds of silence.
+    Without an `end` the stream goes on at the next connection.
     """
     if wants_stream(call.request):
         last_id = call.request.headers.get("last-event-id", last_event_id)

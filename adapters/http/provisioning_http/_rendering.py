@@ -18,11 +18,13 @@ from provisioning_http._answers import (
     PlanGraphBody,
     PlanLine,
     PlanStepBody,
+    ProgressBody,
     ResourceBody,
     RunLine,
     RunsBody,
     StatusBody,
     StepBody,
+    StepProgressBody,
     TimelineBody,
 )
 from provisioning_http._links import Links
@@ -62,6 +64,15 @@ def status_body(view: RunView, links: Links, *, is_operator: bool) -> StatusBody
         finished_at=view.finished_at,
         links=links.of_run(view.subject, view.id),
     )
+
+
+def progress_body(view: RunView) -> ProgressBody:
+    steps = {
+        name: StepProgressBody(progress=step.progress, message=step.message)
+        for name, step in view.steps.items()
+        if step.status in _CURRENT
+    }
+    return ProgressBody(version=view.version, progress=view.progress, steps=steps)
 
 
 def _named(view: RunView, statuses: tuple[StepStatus, ...]) -> list[str]:

@@ -60,7 +60,8 @@ async def open_stream(call: Call, view: RunView, last_id: str | None) -> EventSo
 
 
 class Stream(EventSourceResponse):
-    """History as it is recorded, each event once and in order, until the run ends, the time is up or the server goes down."""
+    """History as it is recorded, each event once and in order, and progress in between: until the run ends, the time is up or the
+    server goes down."""
 
     def __init__(self, call: Call, view: RunView, opening: Opening, *, is_operator: bool) -> None:
         self._call = call
@@ -100,7 +101,7 @@ class Stream(EventSourceResponse):
         if _has_ended(self._view) and self._opening.seq == self._view.seq:
             yield self._status("end", self._view)
             return
-        with self._call.face.feed.subscribed(self._view.id, seq=self._view.seq) as subscription:
+        with self._call.face.feed.subscribed(self._view.id, seq=self._view.seq, version=self._view.version) as subscription:
             self._subscription = subscription
             try:
                 async for chunk in self._live(subscription):
@@ -114,12 +115,13 @@ class Stream(EventSourceResponse):
 
     async def _live(self, subscription: Subscription) -> AsyncIterator[bytes]:
         seq = self._opening.seq
+        version = -1 if self._opening.told is None else self._view.version
         while not self._is_ending and not subscription.is_gone:
             kept = subscription.after(seq)
             lines = await self._read(seq) if kept is None else kept
             if kept is None and (not lines or lines[0].seq != seq + 1):
                 view = await self._call.asks(lambda: self._call.engine.status(run_id=self._view.id))
-                seq = view.seq
+                seq, version = view.seq, view.version
                 yield self._status("reset", view)
             elif lines:
                 seq = lines[-1].seq
@@ -127,6 +129,9 @@ class Stream(EventSourceResponse):
             elif subscription.final is not None and subscription.final.seq == seq:
                 yield self._status("end", subscription.final)
                 return
+            elif (glance := subscription.glance) is not None and glance.view.version > version:
+                version = glance.view.version
+                yield glance.text(wire.progress)
             elif not await subscription.news(PING_SECONDS):
                 yield wire.PING
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from provisioning_core import Event
+from provisioning_core import Event, RunView
 from provisioning_http._answers import StatusBody
-from provisioning_http._rendering import event_body
+from provisioning_http._rendering import event_body, progress_body
 
 RETRY = 3000
 """Milliseconds until a client that lost the connection asks again."""
@@ -43,6 +43,11 @@ def history(event: Event, is_operator: bool) -> bytes:
     """One event, without a name, so that a browser's ``onmessage`` gets it."""
     body = event_body(event, is_operator=is_operator).model_dump_json(exclude_unset=True)
     return format_sse_event(data_str=body, id=str(Position(event.run_id, event.seq)))
+
+
+def progress(view: RunView) -> bytes:
+    """How far it is. Without an id: a client resumes from the last event of the history."""
+    return format_sse_event(event="progress", data_str=progress_body(view).model_dump_json())
 
 
 def named(name: str, body: StatusBody, position: Position) -> bytes:
