@@ -11,6 +11,8 @@ from fastapi import FastAPI
 from provisioning_http import Limits, create_router
 from starlette.testclient import TestClient
 
+from provisioning_core import Engine
+
 ACME = "/provisioning/tenants/acme"
 FIELDS = {
     "tenant_id",
@@ -115,6 +117,28 @@ def test_the_etag_changes_with_the_run(world, anna: TestClient) -> None:
 
     assert (answer.status_code, answer.json()["state"]) == (200, "SUCCEEDED")
     assert answer.headers["etag"] != tag
+
+
+@pytest.mark.parametrize(("plan", "verb"), [("broken", "retry"), ("gated", "pause")])
+def test_a_verb_that_no_engine_has_taken_up_yet_changes_the_etag(world, plan: str, verb: str) -> None:
+    world.start(plan)
+    world.engine.close()
+    with Engine(store=world.engine.store, plans=list(world.engine.plans.values()), work=False, secrets_key=bytes(32)) as web:
+        app = FastAPI()
+        app.include_router(create_router(web, authorize=lambda *_: True))
+        client = TestClient(app)
+        before = client.get(f"{ACME}/status")
+        known = {"If-None-Match": before.headers["etag"]}
+        unchanged = client.get(f"{ACME}/status", headers=known)
+        accepted = client.post(f"{ACME}/{verb}")
+        after = client.get(f"{ACME}/status", headers=known)
+        at_once = client.get(f"{ACME}/status?wait=25", headers=known)
+        again = client.get(f"{ACME}/status", headers={"If-None-Match": after.headers["etag"]})
+
+    assert [each.status_code for each in (unchanged, accepted, after, at_once, again)] == [304, 202, 200, 200, 304]
+    assert after.json()["status"] == "IN_PROGRESS"
+    assert (after.json()["state"], after.json()["version"]) == (before.json()["state"], before.json()["version"])
+    assert accepted.headers["etag"] == after.headers["etag"]
 
 
 def test_readers_and_operators_have_etags_of_their_own(world, anna: TestClient, olaf: TestClient) -> None:

@@ -93,7 +93,7 @@ class RunLine(BaseModel):
     run_id: str
     plan: str
     plan_version: str
-    status: str
+    status: str = Field(description="By `state` alone: a verb that no engine has taken up yet is seen in the run's own status.")
     state: str
     progress: float
     version: int

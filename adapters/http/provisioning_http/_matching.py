@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 from fastapi import Request
 
 from provisioning_core import RunView
@@ -9,8 +11,13 @@ from provisioning_http._problems import Refused
 
 
 def etag(view: RunView, *, is_operator: bool) -> str:
-    """Weak: two answers of equal tag mean the same. Operators see more, so they have their own."""
-    return f'W/"{view.id}.{view.version}{".o" if is_operator else ""}"'
+    """Weak: two answers of equal tag mean the same. Operators see more, so they have their own.
+
+    A verb that is recorded for an engine elsewhere leaves the version as it is until that engine takes it up, and changes whether
+    the run rests, or what is allowed: that is told, too.
+    """
+    outlook = crc32(",".join((*view.allowed_actions, str(view.is_resting))).encode())
+    return f'W/"{view.id}.{view.version}.{outlook:08x}{".o" if is_operator else ""}"'
 
 
 def is_known(request: Request, tag: str) -> bool:
