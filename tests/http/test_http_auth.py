@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fastapi import FastAPI, HTTPException, Request
-from provisioning_http import bearer_token, create_router
+from provisioning_http import bearer_token, create_metrics_router, create_router
 from starlette.testclient import TestClient
 
 from provisioning_core import ProvisioningError
@@ -54,6 +55,89 @@ async def asynchronous(*_: Any) -> str:
 )
 def test_whoever_is_named_enters_the_history(world, authorize: Any, actor: str | None) -> None:
     assert actor_of_a_start(world, authorize) == actor
+
+
+def by_keyword(*, request: Request, tenant_id: str | None, action: str) -> str:
+    return f"{request.method} {tenant_id} {action}"
+
+
+async def with_a_database(database: str, request: Request, tenant_id: str | None, action: str) -> str:
+    assert database == "db"
+    return by_keyword(request=request, tenant_id=tenant_id, action=action)
+
+
+@pytest.mark.parametrize(
+    "authorize",
+    [
+        by_keyword,
+        partial(with_a_database, database="db"),
+        partial(with_a_database, "db"),
+        lambda request, action, tenant_id: by_keyword(request=request, tenant_id=tenant_id, action=action),
+        lambda **asked: by_keyword(**asked),
+        lambda request, **more: by_keyword(request=request, **more),
+        lambda who, *more: by_keyword(request=who, tenant_id=more[0], action=more[1]),
+        lambda who, action, where: by_keyword(request=who, tenant_id=where, action=action),
+        lambda tenant_id, /, *, action, request: by_keyword(request=request, tenant_id=tenant_id, action=action),
+    ],
+)
+def test_each_parameter_gets_what_its_name_says(world, authorize: Any) -> None:
+    assert actor_of_a_start(world, authorize) == "POST acme start"
+
+
+@pytest.mark.parametrize("name", ["tenant_id", "action"])
+def test_one_that_takes_a_single_thing_gets_that(world, name: str) -> None:
+    taken = {"tenant_id": lambda tenant_id: tenant_id, "action": lambda action: action}
+
+    assert actor_of_a_start(world, taken[name]) == {"tenant_id": "acme", "action": "start"}[name]
+
+
+@pytest.mark.parametrize(
+    "authorize",
+    [
+        lambda request, tenant_id, action, database: True,
+        lambda *, database: True,
+        type,
+    ],
+)
+def test_one_that_can_not_be_asked_is_refused_at_once(world, authorize: Any) -> None:
+    for make in (
+        lambda: create_router(world.engine, authorize=authorize),
+        lambda: create_metrics_router(SimpleNamespace(), authorize=authorize),
+    ):
+        with pytest.raises(TypeError, match="authorize"):
+            make()
+
+
+def forbidding() -> Any:
+    raise HTTPException(403, "Not yours.", headers={"X-Why": "other tenant"})
+
+
+def denying() -> Any:
+    raise PermissionError("not yours")
+
+
+@pytest.mark.parametrize("refuse", [forbidding, denying])
+def test_a_refusal_by_exception_tells_as_little_as_any_other(world, refuse: Any) -> None:
+    run = world.start("gated")
+    client, silent = serve(world, lambda *_: refuse()), serve(world, lambda *_: None)
+    paths = [f"{ACME}/status", f"/provisioning/runs/{run.id}", f"/provisioning/runs/{'0' * 32}", "/provisioning/runs"]
+    answers, expected = ([each.get(path) for path in paths] for each in (client, silent))
+
+    assert [answer.status_code for answer in answers] == [404, 404, 404, 403]
+    assert [(answer.content, dict(answer.headers)) for answer in answers] == [
+        (answer.content, dict(answer.headers)) for answer in expected
+    ]
+
+
+def test_what_is_raised_for_a_foreign_run_is_raised_for_an_unknown_one(world) -> None:
+    run = world.start("gated")
+
+    def authorize(*_: Any) -> bool:
+        raise HTTPException(404, "Nothing of yours.")
+
+    known, unknown = (serve(world, authorize).get(f"/provisioning/runs/{run_id}") for run_id in (run.id, "0" * 32))
+
+    assert (known.status_code, known.content) == (unknown.status_code, unknown.content)
 
 
 @pytest.mark.parametrize("answer", [False, None, "", 0])

@@ -6,8 +6,8 @@ import base64
 import hashlib
 import hmac
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from fastapi import HTTPException, Request
@@ -20,27 +20,45 @@ Action = Literal["read", "start", "operate", "admin"]
 """``read`` a tenant's status; ``start`` its provisioning; ``operate`` on it (other verbs); ``admin``: what is no single tenant's."""
 
 Authorize = Callable[..., Any]
-"""``authorize(request, tenant_id, action)``, sync (run in a thread) or async; one that takes fewer gets as many.
+"""``authorize(request, tenant_id, action)``, sync (run in a thread) or async.
+
+Parameters called ``request``, ``tenant_id`` and ``action`` get what their names say, wherever they stand; others get, in this order,
+what no name has asked for. One that takes fewer gets as many.
 
 ``tenant_id`` is None for what is no single tenant's. A truthy answer allows; a ``str``, or an object's ``actor``, is kept in the
-history as who did it. A falsy answer is told as 404 where a tenant is named, else as 403. An HTTPException is answered as it is.
+history as who did it. A falsy answer, an HTTPException of status 403 and a PermissionError are refusals: told as 404 where a tenant
+or a run is named, else as 403. Any other HTTPException is answered as it is.
 """
 
+_ASKED = ("request", "tenant_id", "action")
 VARIABLE = "PROVISIONING_TOKEN"
 
 
-@dataclass(frozen=True, slots=True)
 class Doorkeeper:
-    """Asks ``authorize``, whichever kind of function it is."""
+    """Asks ``authorize``, whichever kind of function it is. Raises TypeError for one that can't be asked."""
 
-    authorize: Authorize
+    def __init__(self, authorize: Authorize) -> None:
+        self._authorize = authorize
+        self._arguments = arguments_of(authorize)
 
     async def admits(self, request: Request, tenant_id: str | None, action: Action) -> Any:
-        """What ``authorize`` answers. Raises what it raises."""
-        asked = (request, tenant_id, action)[: _positions(self.authorize)]
-        if inspect.iscoroutinefunction(self.authorize):
-            return await self.authorize(*asked)
-        answer = await run_in_threadpool(self.authorize, *asked)
+        """What ``authorize`` answers; None for a refusal by exception. Raises what else it raises."""
+        asked = {"request": request, "tenant_id": tenant_id, "action": action}
+        try:
+            return await self._ask(asked)
+        except PermissionError:
+            return None
+        except StarletteHTTPException as error:
+            if error.status_code != 403:
+                raise
+            return None
+
+    async def _ask(self, asked: Mapping[str, Any]) -> Any:
+        args = [asked[name] for name in self._arguments.args]
+        named = {parameter: asked[name] for parameter, name in self._arguments.kwargs.items()}
+        if inspect.iscoroutinefunction(self._authorize):
+            return await self._authorize(*args, **named)
+        answer = await run_in_threadpool(self._authorize, *args, **named)
         return await answer if inspect.isawaitable(answer) else answer
 
     async def would_admit(self, request: Request, tenant_id: str | None, action: Action) -> bool:
@@ -51,14 +69,36 @@ class Doorkeeper:
             return False
 
 
-def _positions(authorize: Authorize) -> int:
-    """How many arguments it takes by position, three at the most."""
-    taken = 0
-    for parameter in inspect.signature(authorize).parameters.values():
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            return 3
-        taken += parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-    return min(taken, 3)
+def arguments_of(authorize: Authorize) -> inspect.BoundArguments:
+    """How to call it, with the names of what it is asked for in the values' places. Raises TypeError when it can't be called so."""
+    try:
+        signature = inspect.signature(authorize)
+    except ValueError:
+        raise TypeError(f"authorize {authorize!r} does not tell its parameters: wrap it into a function.") from None
+    bound = inspect.BoundArguments(signature, OrderedDict(_arguments(signature)))
+    try:
+        signature.bind(*bound.args, **bound.kwargs)
+    except TypeError as error:
+        told = f"authorize{signature} can't be called with {', '.join(_ASKED)}: {error}."
+        raise TypeError(told) from None
+    return bound
+
+
+def _arguments(signature: inspect.Signature) -> Iterator[tuple[str, Any]]:
+    """What each parameter gets: by its name, else in order what is left."""
+    parameters = signature.parameters.values()
+    by_name = {each.name for each in parameters if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}
+    left = [name for name in _ASKED if name not in by_name]
+    for each in parameters:
+        if each.name in _ASKED and each.name in by_name:
+            yield each.name, each.name
+        elif each.kind is each.VAR_POSITIONAL:
+            yield each.name, tuple(left)
+            left = []
+        elif each.kind is each.VAR_KEYWORD:
+            yield each.name, {name: name for name in left}
+        elif each.kind is not each.KEYWORD_ONLY and left:
+            yield each.name, left.pop(0)
 
 
 def actor_of(answer: Any) -> str | None:

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, Protocol, TypedDict, TypeVar
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
 from provisioning_core import Engine, InvalidInput, NotFound, Run, RunView
 from provisioning_http._auth import Action, Doorkeeper, actor_of
@@ -224,16 +223,8 @@ async def _look_up(face: Face, request: Request, run_id: str, action: Action) ->
             return await run_in_threadpool(lambda: face.engine.status(run_id=run_id))
     except NotFound:
         pass
-    await _refuse_strangers(face, request, action)
+    await face.doorkeeper.admits(request, None, action)  # raises what it raises for a known one
     raise not_here()
-
-
-async def _refuse_strangers(face: Face, request: Request, action: Action) -> None:
-    try:
-        await face.doorkeeper.admits(request, None, action)
-    except HTTPException as error:
-        if error.status_code == 401:
-            raise
 
 
 def _fleet_guard(face: Face, action: Action, route: str) -> Callable[..., Any]:
