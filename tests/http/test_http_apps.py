@@ -78,6 +78,23 @@ def test_alone_whatever_is_not_there_is_a_problem(world, environment: pytest.Mon
     assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
 
 
+def test_alone_a_trailing_slash_is_not_redirected_to_a_host_that_the_caller_names(world, environment: pytest.MonkeyPatch) -> None:
+    client = TestClient(create_app(world.engine), follow_redirects=False)
+    answer = client.post("/provisioning/tenants/acme/start/", json={"plan": "gated"}, headers={"Host": "evil.example"})
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert "evil.example" not in answer.text + str(answer.headers)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_monitors_may_ask_with_head(world, environment: pytest.MonkeyPatch, path: str) -> None:
+    client = TestClient(create_app(world.engine))
+    asked, got = client.head(path), client.get(path)
+
+    assert (asked.status_code, dict(asked.headers)) == (200, dict(got.headers))
+    assert "head" not in client.get("/openapi.json").json()["paths"][path]
+
+
 def test_health_needs_no_token_and_tells_nothing(world, environment: pytest.MonkeyPatch) -> None:
     client = TestClient(create_app(world.engine))
 
@@ -164,6 +181,16 @@ def test_our_errors_do_not_reach_a_products_handlers(product: FastAPI) -> None:
 
     assert [answer.status_code for answer in answers] == [404, 422, 415]
     assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
+
+
+@pytest.mark.parametrize("path", ["tenants/acme/status", "tenants/acme/start", "plans", "ui", "ui/assets/page.css"])
+def test_a_wrong_method_is_answered_by_the_router(product: FastAPI, path: str) -> None:
+    answer = TestClient(product).delete(f"/api/v1/provisioning/{path}")
+
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["allow"] in ("GET", "POST")
 
 
 def test_below_a_prefix_links_lead_back(product: FastAPI) -> None:

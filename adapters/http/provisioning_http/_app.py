@@ -30,7 +30,9 @@ def create_app(engine: Engine | None = None, *, authorize: Authorize | None = No
     """
     allowed = authorize or token_from(os.environ)
     served = engine or load_engine(os.environ.get(APP_VARIABLE, ""))
-    app = FastAPI(title="Provisioning", docs_url=None, redoc_url=None, lifespan=closed(served) if engine is None else None)
+    lifespan = closed(served) if engine is None else None
+    # A redirect would name the host that the caller named, and lose a POST's body: a trailing slash is a path that is not there.
+    app = FastAPI(title="Provisioning", docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan)
     app.include_router(create_router(served, authorize=allowed, limits=limits))
     app.include_router(create_health_router(served))
     app.add_exception_handler(HTTPException, _as_problem)
@@ -39,7 +41,7 @@ def create_app(engine: Engine | None = None, *, authorize: Authorize | None = No
 
 
 async def _as_problem(_: Request, error: Exception) -> Response:
-    """For paths and methods that no route knows."""
+    """For paths that no route knows."""
     return problem_of(error).response()
 
 

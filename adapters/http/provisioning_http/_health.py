@@ -20,7 +20,10 @@ _log = logging.getLogger("provisioning_http")
 
 
 def create_health_router(engine: Engine) -> APIRouter:
-    """``GET /healthz`` (200 while the process is up) and ``GET /readyz`` (200 when the store can be worked with, else 503)."""
+    """``GET /healthz`` (200 while the process is up) and ``GET /readyz`` (200 when the store can be worked with, else 503).
+
+    Monitors may ask with HEAD.
+    """
     router = APIRouter(route_class=ProblemRoute, tags=["health"])
 
     async def healthz() -> Response:
@@ -53,6 +56,8 @@ def create_health_router(engine: Engine) -> APIRouter:
         responses=problems(503),
         openapi_extra=_OPEN,
     )
+    router.add_api_route("/healthz", healthz, methods=["HEAD"], name="provisioning_healthz_head", include_in_schema=False)
+    router.add_api_route("/readyz", readyz, methods=["HEAD"], name="provisioning_readyz_head", include_in_schema=False)
     return router
 
 

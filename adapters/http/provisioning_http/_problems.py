@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from provisioning_core import (
     Conflict,
@@ -178,7 +179,18 @@ def _place(part: Any) -> str | int:
     return part if isinstance(part, int) else str(part)[:100]
 
 
-class ProblemRoute(APIRoute):
+class MethodRoute(APIRoute):
+    """A route that answers itself what it does not take, which would be the app's to answer."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As FastAPI does, but for a method that there is not."""
+        try:
+            await super().handle(scope, receive, send)
+        except HTTPException as error:
+            await problem_of(error).response()(scope, receive, send)
+
+
+class ProblemRoute(MethodRoute):
     """A route whose every error is a problem, whatever handlers the app around it has."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -147,9 +147,10 @@ def create_router(
     """A router for a product's own app: ``app.include_router(create_router(engine, authorize=...))``.
 
     ``authorize(request, tenant_id, action)`` is asked for every call, see :data:`Authorize`; one that can't be asked is a TypeError.
-    All errors are answered by the router itself, so the app's exception handlers stay as they are. Several routers, with prefixes of
-    their own, live in one app. The engine is opened when the app begins; closing it is left to its owner. ``limits``: how much is
-    taken at the door. ``stop`` ends the streams; SIGTERM and SIGINT set it where the server runs in the main thread.
+    All errors of a path that it serves, a wrong method among them, are answered by the router itself, so the app's exception handlers
+    stay as they are; a path that it does not serve is the app's 404, or its redirect of a trailing slash. Several routers, with
+    prefixes of their own, live in one app. The engine is opened when the app begins; closing it is left to its owner. ``limits``: how
+    much is taken at the door. ``stop`` ends the streams; SIGTERM and SIGINT set it where the server runs in the main thread.
     """
     if not callable(authorize):
         raise TypeError("create_router needs authorize=: a function (request, tenant_id, action) that says who may do what.")

@@ -10,13 +10,12 @@ from importlib.resources import files
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from provisioning_core.model import moment, span
 from provisioning_http._call import Call
 from provisioning_http._csrf import FIELD, Forms
-from provisioning_http._problems import Problem, problem_of
+from provisioning_http._problems import MethodRoute, Problem, problem_of
 from provisioning_http.ui._marks import run_mark, step_mark
 from provisioning_http.ui._paths import Paths
 from provisioning_http.ui._safe import isolated, plain, pretty
@@ -104,7 +103,7 @@ def _version() -> str:
     return hashlib.sha256(b"".join(map(_asset, ASSETS))).hexdigest()[:12]
 
 
-class PageRoute(APIRoute):
+class PageRoute(MethodRoute):
     """A route whose every error is a page."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
