@@ -88,8 +88,11 @@ def test_a_changed_plan_lists_the_differences() -> None:
     assert body["errors"] == [{"loc": ["mail"], "msg": "mail: removed (it had run)", "type": "removed"}]
 
 
-def test_an_unknown_plan_is_a_404(olaf: TestClient) -> None:
-    assert refused(olaf.post(f"{ACME}/start", json={"plan": "nope"})) == (404, "plan_not_found")
+def test_an_unknown_plan_is_a_404_that_does_not_list_the_plans(olaf: TestClient) -> None:
+    answer = olaf.post(f"{ACME}/start", json={"plan": "nope"})
+
+    assert refused(answer) == (404, "plan_not_found")
+    assert "gated" not in answer.text
 
 
 def test_input_that_does_not_fit_is_told_by_place_and_never_repeated(olaf: TestClient) -> None:
@@ -114,6 +117,21 @@ def test_a_body_that_does_not_fit_is_told_by_place_and_never_repeated(olaf: Test
         (["body", "again"], "bool_type"),
         (["body", "surprise"], "extra_forbidden"),
     ]
+
+
+@pytest.mark.parametrize(("slug", "said"), [(["string"], "Input should be a valid string"), (None, "Input should be a valid string")])
+def test_what_pydantic_says_by_itself_is_not_masked(olaf: TestClient, slug: Any, said: str) -> None:
+    answer = olaf.post(f"{ACME}/start", json={"plan": "quick", "input": {"slug": slug}, "reason": "valid"})
+
+    assert [fault["msg"] for fault in answer.json()["errors"]] == [said]
+    assert "hint" not in answer.json()
+
+
+def test_of_very_many_faults_the_first_are_told() -> None:
+    errors = [{"loc": ("body", number), "msg": f"not {number}", "type": "x"} for number in range(10_000)]
+    body = problem_of(InvalidInput("does not fit", errors=errors), list(range(10_000))).to_dict()
+
+    assert [fault["loc"] for fault in body["errors"]] == [["body", number] for number in range(50)]
 
 
 @pytest.mark.parametrize("body", ['"text"', "[]", "null", "7"])

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from provisioning_http import create_router
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError, field_validator
 from starlette.testclient import TestClient
 
 from provisioning_core import Engine, From, Plan, Retry, StepError, step
 from provisioning_core.observers import LogObserver
-from provisioning_core.stores import SqlStore
+from provisioning_core.stores import MemoryStore, SqlStore
 
 ACME = "/provisioning/tenants/acme"
 CANARY = "canary-4711-secret"
@@ -75,6 +77,61 @@ def test_a_corrected_input_does_not_enter_the_history(world, olaf: TestClient) -
     world.engine.wait("acme", timeout=10)
 
     assert CANARY not in everything(olaf, run.id)
+
+
+ODD = [
+    "canary\n-4711\r\n-secret",
+    "canary\"-4711'-secret",
+    "canary\\-4711\\n-secret",
+    "canary\t-4711\x7f-secret",
+    "canary-4711-secret-\u00e9\u4e2d\U0001f680",
+    "canary-" * 30 + "4711" + "-secret" * 30,
+]
+TELLERS: dict[str, Any] = {
+    "as it is": lambda value: value,
+    "repr": repr,
+    "json": json.dumps,
+    "json of non-ascii": lambda value: json.dumps(value, ensure_ascii=False),
+    "repr of a document": lambda value: repr({"keys": [value]}),
+    "repr of json": lambda value: repr(json.dumps({"key": value})),
+    "a line of it": lambda value: value.split("\n")[-1],
+    "another error": lambda value: str(refusal_of(value)),
+}
+"""Ways in which a validator may tell of the value."""
+
+
+def refusal_of(value: str) -> ValidationError:
+    try:
+        TypeAdapter(int).validate_python(value)
+    except ValidationError as error:
+        return error
+    raise AssertionError
+
+
+@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize("way", TELLERS)
+def test_a_value_is_not_repeated_however_a_validator_tells_of_it(way: str, value: str) -> None:
+    class Told(BaseModel):
+        key: SecretStr
+
+        @field_validator("key")
+        @classmethod
+        def _is_refused(cls, key: SecretStr) -> SecretStr:
+            raise ValueError(f"no key: {TELLERS[way](key.get_secret_value())}!")
+
+    @step
+    def use(told: Told) -> None: ...
+
+    plan = Plan("told", input=Told, steps=[use])
+    with Engine(store=MemoryStore(), plans=[plan], secrets_key=b"k" * 32) as engine:
+        app = FastAPI()
+        app.include_router(create_router(engine, authorize=lambda *_: True))
+        answer = TestClient(app).post(f"{ACME}/start", json={"plan": "told", "input": {"key": value}})
+
+    assert answer.status_code == 422
+    assert "no key" in answer.text
+    for part in ("canary", "4711", "-secret"):
+        assert part not in answer.text
 
 
 @pytest.mark.parametrize("path", ["status?wait=", "status?after=", "events?after=", "events?limit=", "graph?format="])

@@ -1,4 +1,4 @@
-"""Errors as callers see them: ``application/problem+json`` with a stable code, and not a word of what was sent or of our insides."""
+"""Errors as callers see them: ``application/problem+json`` with a stable code, no value that was sent, and nothing of our insides."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from fastapi import Request, Response
@@ -30,6 +31,8 @@ from provisioning_http._headers import SAFE
 from provisioning_http._masking import sent_texts, without
 
 MEDIA_TYPE = "application/problem+json"
+MAX_FAULTS = 50
+"""Of what does not fit; whoever sends thousands of wrong values is told of the first."""
 NOT_HERE = "There is no such run here."
 _CODES = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 429: "too_many_requests"}
 _RENAMED = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
@@ -134,7 +137,8 @@ def _from_http(error: HTTPException) -> Problem:
 def _not_found(error: NotFound) -> Problem:
     if error.code == "run_not_found":
         return Problem(status=404, code="run_not_found", detail=NOT_HERE)
-    return Problem(status=404, code=error.code, detail=error.message, hint=error.hint)
+    hint = "" if error.code == "plan_not_found" else error.hint  # all plans' names, which only the fleet's operators may list
+    return Problem(status=404, code=error.code, detail=error.message, hint=hint)
 
 
 def _conflict(error: Conflict) -> Problem:
@@ -163,15 +167,17 @@ def _internal(error: Exception) -> Problem:
 
 
 def _invalid(detail: str, code: str, errors: Iterable[Mapping[str, Any]], sent: Any, *, hint: str = "") -> Problem:
-    texts = sent_texts(sent)
+    texts, first = sent_texts(sent), list(islice(errors, MAX_FAULTS))
     listed = [
         {
             "loc": [_place(part) for part in each.get("loc", ())],
             "msg": without(texts, str(each.get("msg", ""))),
             "type": each.get("type", ""),
         }
-        for each in errors
+        for each in first
     ]
+    if first and str(first[0].get("msg", "")) in hint:
+        hint = ""  # the faults again, in one line
     return Problem(status=422, code=code, detail=without(texts, detail), hint=without(texts, hint), members={"errors": listed})
 
 
