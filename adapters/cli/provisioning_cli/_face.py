@@ -16,6 +16,7 @@ import click
 from provisioning_cli._app import Opener
 from provisioning_cli._exit import ExitCode
 from provisioning_cli._problems import Failure, Problem, problem_of
+from provisioning_cli._streams import stdout_for_data
 from provisioning_core import Engine, ProvisioningError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -161,6 +162,11 @@ class _TellsErrors:
 
 class FaceCommand(_TellsErrors, click.Command):
     """A command of this face."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Carry it out, with stdout for its data alone."""
+        with stdout_for_data(ctx):
+            return super().invoke(ctx)
 
 
 class FaceGroup(_TellsErrors, click.Group):

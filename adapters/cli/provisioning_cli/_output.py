@@ -14,31 +14,36 @@ from pydantic_core import to_jsonable_python
 
 from provisioning_cli._grid import Grid, as_lines
 from provisioning_cli._marks import fitting
+from provisioning_cli._streams import data_stream
 
 
-def is_terminal(stream: IO[Any]) -> bool:
-    """Whether a person sees this stream, on a terminal that can move its cursor."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+def is_terminal(stream: IO[Any] | None) -> bool:
+    """Whether a person sees this stream, on a terminal that can move its cursor. None is one that was closed."""
+    return _is_tty(stream) and os.environ.get("TERM") != "dumb"
 
 
 def can_ask() -> bool:
     """Whether there is somebody who can answer a question."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return _is_tty(sys.stdin) and _is_tty(sys.stderr)
+
+
+def _is_tty(stream: IO[Any] | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def print_json(value: Any) -> None:
     """One JSON document on one or more lines, in ASCII, so that no terminal and no encoding stumbles over it."""
-    click.echo(json.dumps(to_jsonable_python(value), indent=2))
+    _echo([json.dumps(to_jsonable_python(value), indent=2)], data_stream())
 
 
 def print_json_line(value: Any) -> None:
     """One JSON object on one line, for streams."""
-    click.echo(json.dumps(to_jsonable_python(value)))
+    _echo([json.dumps(to_jsonable_python(value))], data_stream())
 
 
 def print_lines(lines: Iterable[str]) -> None:
     """Data for people."""
-    _echo(lines, sys.stdout)
+    _echo(lines, data_stream())
 
 
 def tell(lines: Iterable[str] | str) -> None:
@@ -48,13 +53,14 @@ def tell(lines: Iterable[str] | str) -> None:
 
 def print_grid(grid: Grid) -> None:
     """A table: drawn for a terminal, plain aligned lines for a pipe."""
-    if not is_terminal(sys.stdout):
+    stream = data_stream()
+    if stream is None or not is_terminal(stream):
         print_lines(as_lines(grid))
         return
     from provisioning_cli._screen import as_table, console_on, fitted
 
-    console = console_on(sys.stdout)
-    console.print(as_table(fitted(grid, console.width), encoding=sys.stdout.encoding))
+    console = console_on(stream)
+    console.print(as_table(fitted(grid, console.width), encoding=stream.encoding))
 
 
 def write_file(target: Path, text: str) -> None:
@@ -67,7 +73,9 @@ def write_file(target: Path, text: str) -> None:
     tell(f"Wrote {target}.")
 
 
-def _echo(lines: Iterable[str], stream: IO[str]) -> None:
+def _echo(lines: Iterable[str], stream: IO[str] | None) -> None:
+    if stream is None:  # it was closed: `>&-`
+        return
     encoding = getattr(stream, "encoding", None)
     for line in lines:
         click.echo(fitting(line, encoding), file=stream)

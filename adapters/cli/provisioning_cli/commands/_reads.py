@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from provisioning_cli._face import Face, FaceCommand, json_option, pass_face, ru
 from provisioning_cli._lines import event_line
 from provisioning_cli._output import is_terminal, print_grid, print_json, print_json_line, print_lines, tell, write_file
 from provisioning_cli._render import error_lines, next_lines, outcome_lines, run_grid, status_head, step_grid
+from provisioning_cli._streams import data_stream
 from provisioning_cli._text import clean_block
 from provisioning_cli.commands._acting import Manner, watch_only
 from provisioning_core import Engine, Event, Run, RunStatus, RunView
@@ -186,7 +186,7 @@ def timeline(face: Face, subject: str | None, *, run_id: str | None, kind: str, 
     """When what happened in SUBJECT's run: a bar for each attempt."""
     with face.engine() as engine:
         found = engine.timeline(subject, run_id=run_id)
-    width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) and target is None else _WIDTH
+    width = shutil.get_terminal_size().columns if is_terminal(data_stream()) and target is None else _WIDTH
     drawing = found.to_svg() if kind == "svg" else found.to_text(width=width)
     if target is not None:
         write_file(target, drawing)
