@@ -96,6 +96,11 @@ class RunView:
     started_at: datetime | None = None
     finished_at: datetime | None = None
 
+    @property
+    def is_set_aside(self) -> bool:
+        """Whether an engine gave the run up as it stood: its status says that it moves, and nothing moves before a person acts."""
+        return self.status.moves and self.is_resting
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         return dict(to_jsonable_python(self))

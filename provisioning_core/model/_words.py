@@ -74,7 +74,8 @@ def says(status: RunStatus) -> str:
 def headline(view: RunView, *, safe: Safe = str) -> str:
     """One sentence: whose run, which plan, where it stands."""
     subject, plan = safe(view.subject), f"plan {safe(view.plan)}, version {safe(view.plan_version)}"
-    return f"{subject} {_SAYS[view.status]} ({view.status}): {count(view)} ({plan})."
+    said = "was set aside and waits for somebody to act" if view.is_set_aside else _SAYS[view.status]
+    return f"{subject} {said} ({view.status}): {count(view)} ({plan})."
 
 
 def count(view: RunView) -> str:
@@ -120,6 +121,8 @@ def _named(view: RunView, statuses: Collection[StepStatus]) -> list[str]:
 
 def waits(view: RunView, *, safe: Safe = str) -> list[str]:
     """What it is busy with or waits for, a sentence for each step; empty when nothing is left to wait for."""
+    if view.is_set_aside:
+        return [_NOBODY]
     lines = [line for step in view.steps.values() if (line := _wait_of(step, safe))]
     if view.status.moves:
         return lines or ["An engine that takes it up: a worker, or a command that watches it."]
@@ -127,7 +130,10 @@ def waits(view: RunView, *, safe: Safe = str) -> list[str]:
         return []
     if view.status is RunStatus.WAITING and lines:
         return lines
-    return [*lines, "Nothing moves by itself now: it waits for a person."]
+    return [*lines, _NOBODY]
+
+
+_NOBODY = "Nothing moves by itself now: it waits for a person."
 
 
 def _wait_of(step: StepView, safe: Safe) -> str:

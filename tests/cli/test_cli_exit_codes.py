@@ -77,3 +77,7 @@ def test_the_codes_are_those_that_are_documented() -> None:
         "DONE": 0, "UNEXPECTED": 1, "USAGE": 2, "FAILED": 3, "NOT_ALLOWED": 4, "ROLLED_BACK": 5, "ROLLBACK_FAILED": 6,
         "WAITING": 7, "NOT_FOUND": 8, "CONFLICT": 9, "CANCELLED": 10, "STORE_UNAVAILABLE": 75, "TIMEOUT": 124, "DETACHED": 130,
     }  # fmt: skip
+
+
+def test_a_run_that_was_set_aside_waits_for_a_person_whatever_was_asked() -> None:
+    assert {code_of_run(RunStatus.RUNNING, asked, is_set_aside=True) for asked in Asked} == {ExitCode.WAITING}

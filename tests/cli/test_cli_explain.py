@@ -171,3 +171,27 @@ def test_nothing_in_it_can_steer_the_terminal() -> None:
 
     assert [char for char in told if not char.isprintable() and char != "\n"] == []
     assert "owned" not in told
+
+
+def test_a_run_that_was_set_aside_is_not_said_to_be_at_work_nor_to_go_on() -> None:
+    aside = ErrorView(
+        step=None, code="kills_its_engine", message="It needs a person.", hint="Mend the cause, then `continue` the run."
+    )
+    view = a_run(
+        RunStatus.RUNNING,
+        a_step("database", StepStatus.RUNNING, attempt=5),
+        errors=(aside,),
+        allowed_actions=("continue",),
+        is_resting=True,
+    )
+
+    told = explain(view, [])
+
+    assert told[0] == "acme was set aside and waits for somebody to act (RUNNING): 0 of 1 step done (plan tenant, version 1)."
+    assert told[-5:] == [
+        "What it waits for:",
+        "  Nothing moves by itself now: it waits for a person.",
+        "",
+        "What can be done next:",
+        "  provision continue acme  takes the run up again and does what is not done",
+    ]

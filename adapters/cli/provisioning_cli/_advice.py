@@ -27,9 +27,12 @@ def advise(view: RunView, program: str = "provision") -> list[Advice]:
     return found
 
 
-def coming_back(view: RunView, program: str = "provision") -> Advice:
-    """How to see a run that moves."""
-    return Advice(f"{program} watch {as_word(view.subject)}", "shows how it goes on")
+def next_commands(view: RunView, program: str = "provision") -> list[str]:
+    """The same as aligned lines; of a run that moves first how to see it."""
+    watching = Advice(f"{program} watch {as_word(view.subject)}", "shows how it goes on")
+    advices = [*([watching] if not view.is_set_aside and view.status.moves else []), *advise(view, program)]
+    width = max((len(advice.command) for advice in advices), default=0)
+    return [f"{advice.command:<{width}}  {advice.effect}".rstrip() for advice in advices]
 
 
 _ORDER = ("signal", "resolve", "retry", "continue", "skip", "pause", "rollback", "cancel", "deprovision")

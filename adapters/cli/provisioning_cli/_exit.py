@@ -31,7 +31,7 @@ class ExitCode(IntEnum):
     """Rolled back though going forward was asked for."""
     ROLLBACK_FAILED = 6
     WAITING = 7
-    """WAITING or PAUSED: a person or a signal has to act."""
+    """WAITING, PAUSED or set aside: a person or a signal has to act."""
     NOT_FOUND = 8
     CONFLICT = 9
     CANCELLED = 10
@@ -84,8 +84,13 @@ _ERRORS: tuple[tuple[type[BaseException], ExitCode], ...] = (
 )
 
 
-def code_of_run(status: RunStatus, asked: Asked = Asked.FORWARD) -> ExitCode:
-    """The exit code for a run in this status. A run that still moves is done as far as the command goes: it was asked to detach."""
+def code_of_run(status: RunStatus, asked: Asked = Asked.FORWARD, *, is_set_aside: bool = False) -> ExitCode:
+    """The exit code for a run in this status. A run that still moves is done as far as the command goes: it was asked to detach.
+
+    One that was set aside moves by its status only: a person has to act.
+    """
+    if is_set_aside:
+        return ExitCode.WAITING
     return ExitCode.DONE if status in _AS_ASKED[asked] else _ENDS.get(status, ExitCode.DONE)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from provisioning_cli._advice import advise, coming_back
+from provisioning_cli._advice import next_commands
 from provisioning_cli._text import clean, moment
 from provisioning_cli._undo import undo_lines
 from provisioning_core import Event, RunView, model
@@ -116,10 +116,7 @@ def _message(event: Event) -> str:
 
 
 def _next(view: RunView, graph: PlanGraph | None, program: str) -> list[str]:
-    advices = [*([coming_back(view, program)] if view.status.moves else []), *advise(view, program)]
-    width = max((len(advice.command) for advice in advices), default=0)
-    lines = [f"{advice.command:<{width}}  {advice.effect}".rstrip() for advice in advices]
-    return [*lines, *_about_rollback(view, graph)]
+    return [*next_commands(view, program), *_about_rollback(view, graph)]
 
 
 def _about_rollback(view: RunView, graph: PlanGraph | None) -> list[str]:

@@ -21,7 +21,8 @@ _EPILOG = """\b
 Exit codes:
   0 done               1 unexpected          2 usage, or an input that does not fit
   3 FAILED             4 not allowed         5 ROLLED_BACK though going forward was asked for
-  6 ROLLBACK_FAILED    7 WAITING or PAUSED   8 not found
+  6 ROLLBACK_FAILED    7 WAITING, PAUSED or set aside: somebody has to act
+  8 not found
   9 conflict          10 CANCELLED          75 store unavailable
   124 --timeout      130 Ctrl-C (the run is kept)
 

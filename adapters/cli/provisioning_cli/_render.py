@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from provisioning_cli._advice import advise, coming_back
+from provisioning_cli._advice import next_commands
 from provisioning_cli._explain import headline
 from provisioning_cli._grid import Grid, Row
 from provisioning_cli._marks import labelled, mark_of
@@ -81,11 +81,8 @@ def _error(error: ErrorView) -> list[str]:
 
 def next_lines(view: RunView, program: str) -> list[str]:
     """What is allowed now, as commands."""
-    advices = [*([coming_back(view, program)] if view.status.moves else []), *advise(view, program)]
-    if not advices:
-        return []
-    width = max(len(advice.command) for advice in advices)
-    return ["Allowed now:", *(f"  {advice.command:<{width}}  {advice.effect}".rstrip() for advice in advices)]
+    commands = next_commands(view, program)
+    return ["Allowed now:", *(f"  {command}" for command in commands)] if commands else []
 
 
 def outcome_lines(view: RunView, program: str) -> list[str]:

@@ -65,7 +65,7 @@ def start_and_watch(face: Face, ask: Ask, manner: Manner, *, subject: str) -> No
     """Ask for a new run; its whole history is shown."""
     with face.engine(work=not manner.detach) as engine:
         view = _carried_out(face, engine, ask, manner, Before(), subject)
-        _leave(face, engine, view, manner, code_of_run(view.status))
+        _leave(face, engine, view, manner, code_of_run(view.status, is_set_aside=view.is_set_aside))
 
 
 def ask_and_watch(
@@ -88,7 +88,8 @@ def ask_and_watch(
         view = _carried_out(face, engine, ask, manner, before, run.subject)
         wanted = Asked.BACK if asked is Asked.FORWARD and before.status in _GOING_BACK else asked
         is_done = manner.detach or (by_hand and view.status is before.status)
-        _leave(face, engine, view, manner, ExitCode.DONE if is_done else code_of_run(view.status, wanted))
+        code = ExitCode.DONE if is_done else code_of_run(view.status, wanted, is_set_aside=view.is_set_aside)
+        _leave(face, engine, view, manner, code)
 
 
 def watch_only(face: Face, engine: Engine, run: Run, manner: Manner) -> RunView:

@@ -74,7 +74,8 @@ def watch(face: Face, subject: str | None, *, run_id: str | None, timeout: float
 
 
 def _code(engine: Engine, view: RunView) -> ExitCode:
-    return code_of_run(view.status, _asked(engine, view.id) if view.status is RunStatus.ROLLED_BACK else Asked.FORWARD)
+    asked = _asked(engine, view.id) if view.status is RunStatus.ROLLED_BACK else Asked.FORWARD
+    return code_of_run(view.status, asked, is_set_aside=view.is_set_aside)
 
 
 def _asked(engine: Engine, run_id: str) -> Asked:
