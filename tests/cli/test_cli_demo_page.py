@@ -10,6 +10,7 @@ import webbrowser
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import click
 import pytest
 from provisioning_cli.commands import _demo_page
 
@@ -47,7 +48,7 @@ def test_the_page_shows_runs_in_progress_until_ctrl_c(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_gives_way_to_a_free_one_unless_it_was_asked_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(click.UsageError, match="in use"):
             _demo_page._listener(port)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(_demo_page, "_PORT", port)

@@ -6,6 +6,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
+from provisioning_cli._listening import cannot_listen
 from provisioning_cli._settings import WorkerSettings
 from provisioning_core import Engine, MissingExtra
 from provisioning_core.observers import JsonFormatter, LogObserver
@@ -30,7 +31,10 @@ def tell_as_set(engine: Engine, settings: WorkerSettings) -> None:
         metrics = metrics_of(engine)
         from prometheus_client import start_http_server  # there, since metrics_of did not say that it is missing
 
-        start_http_server(settings.metrics_port, addr=settings.metrics_host, registry=metrics.registry)
+        try:
+            start_http_server(settings.metrics_port, addr=settings.metrics_host, registry=metrics.registry)
+        except OSError as error:
+            raise cannot_listen(settings.metrics_host, settings.metrics_port, error, option="PROVISIONING_METRICS_PORT") from error
 
 
 def configure_logging(settings: WorkerSettings) -> None:

@@ -10,6 +10,9 @@ import webbrowser
 from contextlib import suppress
 from typing import Any
 
+import click
+
+from provisioning_cli._listening import address, listener
 from provisioning_cli._output import print_json_line, tell
 from provisioning_cli.commands._demo_plan import FAILS, MENDS, STUMBLES, Tenant, approved_plan, demo_plan
 from provisioning_core import Engine, MissingExtra
@@ -22,19 +25,19 @@ _WHO = "you"
 
 
 def serve_demo(pause: float, *, port: int | None, opens_browser: bool, as_json: bool) -> None:
-    """Serve the page until Ctrl-C. Raises MissingExtra, and OSError when the port that was asked for is taken."""
+    """Serve the page until Ctrl-C. Raises MissingExtra, and UsageError when the port that was asked for is taken."""
     uvicorn, create_app = _http()
-    listener = _listener(port)
+    listening = _listener(port)
     with Engine(store=MemoryStore(), plans=[demo_plan(pause), approved_plan(pause)], poll=0.05) as engine:
         app = create_app(engine, authorize=_whoever_sits_here)
         config = uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=2)
         _start(engine)
-        _tell(f"http://{_HOST}:{listener.getsockname()[1]}/provisioning/ui", opens_browser=opens_browser, as_json=as_json)
+        _tell(f"{address(_HOST, listening)}/provisioning/ui", opens_browser=opens_browser, as_json=as_json)
         try:
             with suppress(KeyboardInterrupt):  # uvicorn raises it again when it has ended
-                uvicorn.Server(config).run(sockets=[listener])
+                uvicorn.Server(config).run(sockets=[listening])
         finally:
-            listener.close()
+            listening.close()
             engine.close(timeout=0.0)
 
 
@@ -57,20 +60,20 @@ def _whoever_sits_here(request: Any) -> str | None:
 
 def _listener(port: int | None) -> socket.socket:
     if port is not None:
-        return socket.create_server((_HOST, port))
+        return listener(_HOST, port)
     try:
-        return socket.create_server((_HOST, _PORT))
-    except OSError:
-        return socket.create_server((_HOST, 0))
+        return listener(_HOST, _PORT)
+    except click.UsageError:
+        return listener(_HOST, 0)
 
 
-def _tell(address: str, *, opens_browser: bool, as_json: bool) -> None:
+def _tell(page: str, *, opens_browser: bool, as_json: bool) -> None:
     if as_json:
-        print_json_line({"serving": address})
+        print_json_line({"serving": page})
     else:
-        tell([f"The status page: {address}", "All of this is in memory, and for this machine only. Ctrl-C ends it."])
+        tell([f"The status page: {page}", "All of this is in memory, and for this machine only. Ctrl-C ends it."])
     if opens_browser and _has_windows():
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
 
 
 def _has_windows() -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import signal
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -14,11 +16,12 @@ from typing import Any
 import click
 
 from provisioning_cli._face import GRACE, Face, FaceCommand, json_option, pass_face, seconds_option
+from provisioning_cli._listening import address, listener
 from provisioning_cli._output import print_json_line, tell
 from provisioning_cli._settings import ServeSettings, WorkerSettings, epilog, likely_typos, read
 from provisioning_cli._telling import metrics_if_any, tell_as_set
 from provisioning_cli._text import listed
-from provisioning_core import Engine, MissingExtra
+from provisioning_core import Engine, MissingExtra, ProvisioningError
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 _CALLS_GRACE = 5.0
@@ -97,13 +100,28 @@ def serve(face: Face, *, host: str | None, port: int | None, no_work: bool, as_j
         tell_as_set(engine, settings)
         _tell_typos(ServeSettings)
         app = _app(http, engine, settings)
-        if as_json:
-            print_json_line({"serving": f"http://{settings.host}:{settings.port}", "works": settings.work})
-        # uvicorn raises the signal again when it has ended; the default handler would kill us before the engine is closed.
-        with _stop_signals():
-            uvicorn.run(app, **_uvicorn_options(uvicorn, settings))
+        with listener(settings.host, settings.port) as listening:
+            config = uvicorn.Config(app, **_uvicorn_options(uvicorn, settings))
+            _run(config, listening, lambda: _say_serving(address(settings.host, listening), works=settings.work, as_json=as_json))
     finally:
         engine.close(timeout=settings.grace)
+
+
+def _say_serving(url: str, *, works: bool, as_json: bool) -> None:
+    logging.getLogger("uvicorn.error").info("Uvicorn running on %s (Press CTRL+C to quit)", url)
+    if as_json:
+        print_json_line({"serving": url, "works": works})
+
+
+def _run(config: Any, listening: socket.socket, on_start: Callable[[], None]) -> None:
+    from provisioning_cli._server import Server
+
+    # uvicorn raises the signal again when it has ended; the default handler would kill us before the engine is closed.
+    with _stop_signals() as stop:
+        server = Server(config, stop=stop, on_start=on_start)
+        server.run(sockets=[listening])
+    if not server.started:
+        raise ProvisioningError("The server could not start.", code="not_started", hint="What it logged tells why.")
 
 
 def _app(http: Any, engine: Engine, settings: ServeSettings) -> Any:
