@@ -39,6 +39,22 @@ def broken():
 def wrong():
     return 5
 
+def locked():
+    raise PermissionError("only operators may use this")
+
+def keyless():
+    from pydantic import SecretStr
+
+    @step
+    def password() -> SecretStr: ...
+
+    return Engine(store=STORE, plans=[Plan("secret", steps=[password])])
+
+def nowhere():
+    from provisioning_core.stores import SqlStore
+
+    return Engine(store=SqlStore("nonsense"), plans=PLANS)
+
 engine = plain()
 number = 5
 
@@ -62,12 +78,13 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
     (tmp_path / "their_app.py").write_text(APP, encoding="utf-8")
     (tmp_path / "bad_app.py").write_text("import there_is_no_such_module", encoding="utf-8")
     (tmp_path / "rotten_app.py").write_text("1 / 0", encoding="utf-8")
+    (tmp_path / "closed_app.py").write_text("raise PermissionError('only operators may use this')", encoding="utf-8")
     (tmp_path / "faulty_app.py").write_text(FAULTY, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delenv("PROVISIONING_APP", raising=False)
     yield lambda reference, *words: CliRunner().invoke(main, ["--app", reference, *words])
-    for name in ("their_app", "bad_app", "rotten_app", "faulty_app"):
+    for name in ("their_app", "bad_app", "rotten_app", "closed_app", "faulty_app"):
         sys.modules.pop(name, None)
 
 
@@ -127,6 +144,39 @@ def test_an_app_that_cannot_be_had_is_a_usage_error(app: Callable[..., Result], 
     assert (plain.exit_code, as_json.exit_code, plain.stdout, as_json.stdout) == (2, 2, "", "")
     assert told in " ".join(plain.stderr.split())
     assert json.loads(as_json.stderr)["error"]["message"].startswith(told)
+
+
+@pytest.mark.parametrize("reference", ["their_app:locked", "closed_app:engine"])
+def test_the_app_may_say_who_may_use_it(app: Callable[..., Result], reference: str) -> None:
+    result = app(reference, "plans", "--json")
+
+    assert (result.exit_code, result.stdout) == (4, "")
+    error = json.loads(result.stderr)["error"]
+    assert (error["code"], error["message"]) == ("permission", "only operators may use this")
+
+
+@pytest.mark.parametrize(
+    ("reference", "words", "code"),
+    [
+        ("their_app:keyless", ["plans"], "bad_engine"),
+        ("their_app:nowhere", ["plans"], "bad_store_url"),
+        ("their_app:told", ["db", "check", "--db", "bogus"], "bad_store_url"),
+        ("their_app:told", ["db", "upgrade", "--db", "bogus"], "bad_store_url"),
+        ("their_app:told", ["db", "prune", "--db", "mysql://nobody@nowhere/x"], "unsupported_database"),
+    ],
+)
+def test_a_set_up_that_can_not_work_is_a_usage_error(app: Callable[..., Result], reference: str, words: list[str], code: str) -> None:
+    result = app(reference, *words, "--json")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert json.loads(result.stderr)["error"]["code"] == code
+
+
+def test_a_word_that_is_not_text_is_a_usage_error(app: Callable[..., Result]) -> None:
+    result = app("their_app:told", "status", "acme\udcff", "--json")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert json.loads(result.stderr)["error"]["message"] == "'acme\ufffd' is not text in UTF-8."
 
 
 def test_check_lists_every_fault_of_a_plan(app: Callable[..., Result]) -> None:

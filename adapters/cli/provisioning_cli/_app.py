@@ -39,7 +39,7 @@ def opener_of(target: Any, name: str) -> Opener:
 def _make(factory: Callable[..., Any], name: str, arguments: dict[str, Any]) -> Engine:
     try:
         made = factory(**arguments)
-    except (ProvisioningError, click.ClickException):
+    except (ProvisioningError, click.ClickException, PermissionError):  # the app may say who may use it
         raise
     except Exception as error:
         raise click.UsageError(f"{name} could not make an engine: {type(error).__name__}: {error}. Mend the function.") from error
@@ -81,7 +81,7 @@ def _find_modules_here() -> None:
 def _import(module_name: str, reference: str) -> Any:
     try:
         return importlib.import_module(module_name)
-    except ProvisioningError:
+    except (ProvisioningError, PermissionError):  # the app may say who may use it
         raise
     except ModuleNotFoundError as error:
         if error.name is not None and (module_name == error.name or module_name.startswith(f"{error.name}.")):

@@ -83,6 +83,11 @@ _ERRORS: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (KeyboardInterrupt, ExitCode.DETACHED),
 )
 
+_OF_CONFIGURATION = frozenset(
+    {"not_configured", "bad_engine", "bad_secrets_key", "secret_key_missing", "bad_store_url", "unsupported_database", "bad_webhooks"}
+)
+"""Codes of errors that tell of a set-up that can't work: whoever set it up can mend it, as a command that was written wrong."""
+
 
 def code_of_run(status: RunStatus, asked: Asked = Asked.FORWARD, *, is_set_aside: bool = False) -> ExitCode:
     """The exit code for a run in this status. A run that still moves is done as far as the command goes: it was asked to detach.
@@ -96,6 +101,6 @@ def code_of_run(status: RunStatus, asked: Asked = Asked.FORWARD, *, is_set_aside
 
 def code_of_error(error: BaseException) -> ExitCode:
     """The exit code for an error; what nobody foresaw is 1."""
-    if getattr(error, "code", None) == "not_configured":
+    if getattr(error, "code", None) in _OF_CONFIGURATION:
         return ExitCode.USAGE
     return next((code for kind, code in _ERRORS if isinstance(error, kind)), ExitCode.UNEXPECTED)

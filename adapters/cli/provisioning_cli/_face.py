@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import getpass
 import os
+import re
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from provisioning_cli._app import Opener
 from provisioning_cli._exit import ExitCode
 from provisioning_cli._problems import Failure, Problem, problem_of
 from provisioning_cli._streams import stdout_for_data
+from provisioning_cli._text import clean
 from provisioning_core import Engine, ProvisioningError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -136,6 +138,7 @@ class _TellsErrors:
     ) -> click.Context:
         as_json = wants_json(args) or _inherits_json(parent)
         try:
+            _must_be_text(args)
             return super().make_context(info_name, args, parent, **extra)  # type: ignore[misc,no-any-return]  # click's, behind this
         except click.UsageError as error:
             _raise_as_json(error, as_json=as_json)
@@ -158,6 +161,15 @@ class _TellsErrors:
             if not isinstance(error, ProvisioningError) and os.environ.get("PROVISIONING_DEBUG"):
                 traceback.print_exception(error)
             raise Failure(problem_of(error), as_json=as_json) from error
+
+
+def _must_be_text(words: Sequence[str]) -> None:
+    for word in words:
+        if _HALF.search(word):  # how Python keeps a byte that it can't decode
+            raise click.UsageError(f"{clean(word)!r} is not text in UTF-8.")
+
+
+_HALF = re.compile(r"[\ud800-\udfff]")
 
 
 class FaceCommand(_TellsErrors, click.Command):
