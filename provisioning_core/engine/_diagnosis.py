@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, cast
 
+from provisioning_core.engine._identity import is_known_dead, new_identity
 from provisioning_core.engine._settings import Settings
 from provisioning_core.engine._store_findings import judge
 from provisioning_core.errors import ProvisioningError, SchemaMismatch, StoreUnavailable
 from provisioning_core.executors import ProcessExecutor
-from provisioning_core.model import EngineRecord, Finding, Plan, Standing, Vault
+from provisioning_core.model import EngineRecord, Finding, Plan, Standing, Vault, several
 from provisioning_core.ports import Examinable
 
 
@@ -55,13 +56,15 @@ def _of_what_is_recorded(settings: Settings) -> Iterator[Finding]:
 
 
 def judge_engines(engines: Iterable[EngineRecord], settings: Settings) -> Iterator[Finding]:
-    """Who else works on the store."""
-    rows = list(engines)
-    living = [each for each in rows if each.overdue <= 0]
-    silent = len(rows) - len(living)
+    """Who else works on the store. One whose process ran on this host and is gone is known to be dead before its lease is over."""
+    rows, me = list(engines), new_identity()
+    dead = {each.id for each in rows if is_known_dead(each, me)}
+    living = [each for each in rows if each.overdue <= 0 and each.id not in dead]
+    silent = len(rows) - len(dead) - len(living)
     hosts = {each.host for each in living}
-    said = f"{len(living)} at work" + (f" on {len(hosts)} hosts" if len(hosts) > 1 else "") + (f", {silent} silent" if silent else "")
-    if silent and not living:
+    others = [f"{count} {word}" for count, word in ((silent, "silent"), (len(dead), "dead")) if count]
+    said = ", ".join([f"{len(living)} at work" + (f" on {len(hosts)} hosts" if len(hosts) > 1 else ""), *others])
+    if others and not living:
         hint = "Their runs wait for an engine: start `provision worker`, or an app whose engine works."
         yield Finding(check="engines", level="warn", said=f"{said}.", hint=hint)
     else:
@@ -77,10 +80,12 @@ def judge_runs(standing: Standing, lease: float) -> Iterator[Finding]:
     """Whether runs wait for somebody."""
     failed = standing.counts.get("ROLLBACK_FAILED", 0)
     if standing.set_aside or failed:
-        said = f"{standing.set_aside} runs were set aside, {failed} rollbacks failed: they wait for a person."
+        aside = f"{several(standing.set_aside, 'run was', 'runs were')} set aside"
+        said = f"{aside}, {several(failed, 'rollback')} failed: a person has to act."
         yield Finding(check="runs", level="warn", said=said, hint="`provision runs`, then `provision explain SUBJECT`.")
     elif standing.unclaimed and standing.unclaimed_for > 2 * lease:
-        said = f"{standing.unclaimed} runs should move and have no engine, one for {standing.unclaimed_for:.0f} s."
+        idle = several(standing.unclaimed, "run should move and has", "runs should move and have")
+        said = f"{idle} no engine, one for {standing.unclaimed_for:.0f} s."
         yield Finding(check="runs", level="warn", said=said, hint="Start an engine that has their plans and works.")
     else:
         total = sum(standing.counts.values())

@@ -53,7 +53,7 @@ def _reached(facts: StoreFacts) -> Iterator[Finding]:
 def _schema(facts: StoreFacts) -> Iterator[Finding]:
     if facts.revision == facts.wanted:
         yield Finding(check="schema", level="ok", said=f"Its schema has revision {facts.revision}, which this release works with.")
-    elif facts.revision is None and (facts.file is None or facts.file.exists):
+    elif facts.revision is None and (facts.file is None or (facts.file.exists and facts.file.is_writable)):
         hint = "The first engine that opens it makes one, or `provision db upgrade`, or `provision db upgrade --sql` for the DBA."
         yield Finding(check="schema", level="warn", said="It has no schema yet.", hint=hint)
     elif facts.revision is not None:

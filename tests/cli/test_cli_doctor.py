@@ -81,12 +81,23 @@ def test_a_schema_of_another_release_ends_with_75(product: Product, cli: Cli) ->
     assert (result.exit_code, _checks(result.stdout)["schema"]) == (75, "fail")
 
 
-def test_what_fails_besides_ends_with_1(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_ends_with_75(tmp_path: Path) -> None:
     missing = SqlStore(f"sqlite:///{tmp_path / 'none' / 'runs.db'}")
     result = CliRunner().invoke(create_group(lambda: Engine(store=missing, plans=[])), ["doctor"])
-    assert result.exit_code == 1
+    assert result.exit_code == 75
     assert "✗ fail  file " in result.stdout
     assert result.stdout.splitlines()[-1].startswith("✗ 3 checks: 1 failed")
+
+
+def test_what_fails_besides_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    from provisioning_core.model import Finding
+
+    def factory() -> Engine:
+        engine = Engine(store=MemoryStore(), plans=[])
+        monkeypatch.setattr(engine, "diagnose", lambda: (Finding(check="secrets key", level="fail", said="None."),))
+        return engine
+
+    assert CliRunner().invoke(create_group(factory), ["doctor"]).exit_code == 1
 
 
 def test_an_app_that_can_not_make_its_engine_ends_with_2_and_says_why() -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from provisioning_core import Engine, Plan, StoreUnavailable, step
 from provisioning_core.engine._diagnosis import judge_engines, judge_runs
+from provisioning_core.engine._identity import new_identity
 from provisioning_core.engine._store_findings import is_network, judge
 from provisioning_core.executors import ProcessExecutor
 from provisioning_core.model import EngineRecord, FileFacts, Finding, Standing, StoreFacts
@@ -145,6 +146,12 @@ def test_a_file_that_can_not_be_written_is_told() -> None:
     assert _level(_found(replace(FILE, file=replace(FILE.file, is_writable=False))), "file") == "fail"
 
 
+def test_a_file_that_can_not_be_written_is_not_said_to_have_no_schema() -> None:
+    assert FILE.file is not None
+    unseen = replace(FILE, revision=None, file=replace(FILE.file, is_writable=False))
+    assert "schema" not in _found(unseen)
+
+
 @pytest.mark.parametrize(
     ("kind", "level"),
     [
@@ -178,6 +185,14 @@ def test_engines_that_fell_silent_are_told() -> None:
     assert "zombies" not in found
 
 
+def test_an_engine_of_this_host_whose_process_is_gone_is_not_at_work() -> None:
+    here = new_identity()
+    gone = replace(here, id="gone", process_started="long ago", overdue=-20.0)
+    assert _of_engines(gone)["engines"].said == "0 at work, 1 dead."
+    assert _level(_of_engines(gone), "engines") == "warn"
+    assert _of_engines(replace(here, overdue=-20.0), gone)["engines"].said == "1 at work, 1 dead."
+
+
 def test_several_hosts_with_threads_are_told_what_is_assumed() -> None:
     found = _of_engines(_engine("one"), _engine("two"), quarantine=45.0)
     assert "45 s more" in found["zombies"].said
@@ -202,6 +217,12 @@ def test_several_hosts_with_threads_are_told_what_is_assumed() -> None:
 def test_runs_that_wait_for_somebody_are_told(standing: Standing, level: str) -> None:
     (finding,) = judge_runs(standing, 30.0)
     assert (finding.level, bool(finding.hint)) == (level, level != "ok")
+
+
+def test_one_run_is_not_told_as_several() -> None:
+    (aside,), (idle,) = judge_runs(Standing(set_aside=1), 30.0), judge_runs(Standing(unclaimed=1, unclaimed_for=61.0), 30.0)
+    assert aside.said == "1 run was set aside, 0 rollbacks failed: a person has to act."
+    assert idle.said == "1 run should move and has no engine, one for 61 s."
 
 
 # put together

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from provisioning_core.model import Finding
 
 _MARKS = {"ok": "✓", "warn": "!", "fail": "✗"}
-_OF_THE_STORE = ("store", "schema")
+_OF_THE_STORE = ("store", "schema", "file")
 
 
 @click.command(cls=FaceCommand)
@@ -37,8 +37,8 @@ _OF_THE_STORE = ("store", "schema")
 def doctor(face: Face, *, url: str | None, strict: bool, as_json: bool) -> NoReturn:
     """Check store, schema, clocks, keys, connections, files, lease and webhooks; say what to do.
 
-    Changes nothing, and can be run while engines work. Exit code 0 when nothing failed, 75 when the store can't be reached or its
-    schema does not fit, 2 when the app can't make its engine, else 1.
+    Changes nothing, and can be run while engines work. Exit code 0 when nothing failed, 75 when the store can't be reached or
+    written to or its schema does not fit, 2 when the app can't make its engine, else 1.
     """
     findings, code = _look(face, url)
     levels = [finding.level for finding in findings]
