@@ -298,3 +298,22 @@ def test_a_message_with_escape_sequences_reaches_no_terminal(cli: Cli, product: 
     assert [result.exit_code for result in outputs] == [0, 0, 0, 0, 2]
     assert not any("\x1b" in result.output or "owned" in result.output for result in outputs)
     assert "[red]at it[/red]" in outputs[1].stdout
+
+
+def test_text_that_looks_like_a_number_is_text_where_the_plan_wants_text(cli: Cli) -> None:
+    started = view_of(cli("start", "globex", "tenant", "--input", "slug=123", "--input", "seats=7", "--json"))
+    cli("retry", "globex", "--steps", "database", "--input", "slug=456")
+    retried = view_of(cli("status", "globex", "--json"))
+
+    assert started["input"] == {"slug": "123", "seats": 7}
+    assert retried["input"]["slug"] == "456"
+
+
+def test_an_input_that_is_missing_names_what_is_missing_once(cli: Cli) -> None:
+    result = cli("start", "acme", "tenant")
+
+    assert (result.exit_code, result.stderr) == (2, "Error: the input does not fit plan 'tenant'.\n  - slug: Field required\n")
+
+
+def test_a_plan_without_an_input_takes_an_empty_one(cli: Cli) -> None:
+    assert cli("start", "acme", "approved", "--input", "{}").exit_code == 7

@@ -120,4 +120,4 @@ def _lines(error: ProvisioningError) -> tuple[str, ...]:
 
 def _place(loc: Any) -> str:
     parts = loc if isinstance(loc, (list, tuple)) else [loc]
-    return ".".join(str(part) for part in parts) or "the input"
+    return ".".join(str(part) for part in parts) or "input"

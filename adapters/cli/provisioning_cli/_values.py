@@ -6,27 +6,70 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from provisioning_cli._schema import Schema, kinds_at, wants_text
+
+if TYPE_CHECKING:
+    from provisioning_core import Plan
 
 _PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)=(.*)", re.DOTALL)
 
 
-def parse_input(parts: Sequence[str]) -> Any:
-    """Several ``--input`` as one value: pairs are laid over what a file says; None when there are none."""
-    if not parts:
-        return None
-    values = [_one(part) for part in parts]
-    if len(values) == 1:
-        return values[0]
-    merged: dict[str, Any] = {}
-    for part, value in zip(parts, values, strict=True):
-        if not isinstance(value, dict):
+@dataclass(frozen=True, slots=True)
+class GivenInput:
+    """Several ``--input``, read: pairs are laid over what a file says."""
+
+    parts: tuple[Any, ...] = ()
+
+    def value(self, schema: Schema | None = None) -> Any:
+        """All as one value; None when there are none. Where the ``schema`` says text, a pair's value is its text."""
+        values = [part.value(schema) if isinstance(part, _Pair) else part for part in self.parts]
+        if len(values) < 2:
+            return values[0] if values else None
+        merged: dict[str, Any] = {}
+        for value in values:
+            _lay(merged, value)
+        return merged
+
+    def to_start(self, plan: Plan | None) -> Any:
+        """The same for a new run of the plan: without any the input is empty, and an empty one is none where the plan takes none."""
+        schema = None if plan is None else plan.input_schema
+        value = self.value(schema)
+        if value is None and schema is not None and "object" in kinds_at(schema):
+            return {}
+        return None if value == {} and plan is not None and plan.input is None else value
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """``a.b=text``."""
+
+    path: tuple[str, ...]
+    text: str
+
+    def value(self, schema: Schema | None = None) -> dict[str, Any]:
+        """``a.b`` and 1 are ``{"a": {"b": 1}}``."""
+        value = _json_or_text(self.text)
+        if schema is not None and wants_text(schema, self.path, value):
+            value = self.text
+        for key in reversed(self.path):
+            value = {key: value}
+        nested: dict[str, Any] = value
+        return nested
+
+
+def read_input(parts: Sequence[str]) -> GivenInput:
+    """Several ``--input``. A usage error when one can't be read, or nothing can be laid over it."""
+    given = GivenInput(tuple(_one(part) for part in parts))
+    for part, value in zip(parts, given.parts, strict=True):
+        if len(parts) > 1 and not isinstance(value, (dict, _Pair)):
             raise click.UsageError(f"--input {_named(part)} is not a JSON object, so nothing can be laid over it. Give it alone.")
-        _lay(merged, value)
-    return merged
+    return given
 
 
 def parse_value(part: str | None) -> Any:
@@ -34,7 +77,7 @@ def parse_value(part: str | None) -> Any:
     if part is None:
         return None
     if part == "-" or _PAIR.fullmatch(part):
-        return _one(part)
+        return GivenInput((_one(part),)).value()
     if part.startswith("@"):
         return _from_file(part[1:])
     return _json_or_text(part)
@@ -59,18 +102,10 @@ def _one(part: str) -> Any:
     pair = _PAIR.fullmatch(part)
     if pair is None:
         return _from_file(part)
-    return _nested(pair[1], _json_or_text(pair[2]))
-
-
-def _nested(path: str, value: Any) -> dict[str, Any]:
-    """``a.b`` and 1 are ``{"a": {"b": 1}}``."""
-    keys = path.split(".")
-    if not all(keys):
-        raise click.UsageError(f"--input {path}= has an empty name between its dots. Write a.b=value.")
-    for key in reversed(keys):
-        value = {key: value}
-    nested: dict[str, Any] = value
-    return nested
+    path = tuple(pair[1].split("."))
+    if not all(path):
+        raise click.UsageError(f"--input {pair[1]}= has an empty name between its dots. Write a.b=value.")
+    return _Pair(path, pair[2])
 
 
 def _lay(below: dict[str, Any], above: dict[str, Any]) -> None:

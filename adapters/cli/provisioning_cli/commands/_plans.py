@@ -11,7 +11,7 @@ from provisioning_cli._face import Face, FaceCommand, json_option, pass_face
 from provisioning_cli._output import print_grid, print_json, print_lines, tell, write_file
 from provisioning_cli._render import plan_grid, preview_grid, preview_head
 from provisioning_cli._text import clean, clean_block, several
-from provisioning_cli._values import parse_input
+from provisioning_cli._values import read_input
 from provisioning_core import Engine, Plan
 
 
@@ -63,9 +63,10 @@ def check(face: Face, *, as_json: bool) -> None:
 @pass_face
 def plan(face: Face, name: str, *, inputs: tuple[str, ...], as_json: bool) -> None:
     """What a run of the plan NAME would do; nothing is run."""
-    given = parse_input(inputs)
+    given = read_input(inputs)
     with face.engine() as engine:
-        preview = engine.preview(name, given)
+        known = engine.plans.get(name)
+        preview = engine.preview(name, given.to_start(known) if inputs else None)
     if as_json:
         print_json(preview.to_dict())
         return

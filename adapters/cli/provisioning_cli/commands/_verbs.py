@@ -9,14 +9,17 @@ import click
 
 from provisioning_cli._exit import Asked
 from provisioning_cli._face import Face, FaceCommand, run_argument, step_arguments
-from provisioning_cli._values import parse_input, parse_pairs, parse_value
+from provisioning_cli._values import parse_pairs, parse_value, read_input
 from provisioning_cli.commands._acting import By, Manner, ask_and_watch, asks, start_and_watch
 from provisioning_core import Engine, Run
 
 Verb: TypeAlias = Callable[..., Run]
 
-_INPUT_HELP = "The plan's input: a JSON file, `-` for standard input, or key=value (a.b=1 nests). Repeat it. Keep secrets in a file."
-_VALUE_HELP = "JSON, text, key=value, @FILE, or `-` for standard input."
+_INPUT_HELP = (
+    "The plan's input: a JSON file, `-` for standard input, or key=value (a.b=1 nests; JSON, but text where the plan wants text). "
+    "Repeat it. Keep secrets in a file."
+)
+_VALUE_HELP = """JSON ('"5"' is text), text, key=value, @FILE, or `-` for standard input."""
 
 
 @click.command(cls=FaceCommand)
@@ -40,13 +43,13 @@ def start(
     manner: Manner,
 ) -> None:
     """Provision SUBJECT (the tenant's id) with PLAN."""
-    given, labelled = parse_input(inputs), parse_pairs(labels, "--label")
+    given, labelled = read_input(inputs), parse_pairs(labels, "--label")
     start_and_watch(
         face,
         lambda engine: engine.start(
             plan,
             subject=subject,
-            input=given,
+            input=given.to_start(engine.plans.get(plan)),
             again=again,
             idempotency_key=idempotency_key,
             labels=labelled,
@@ -80,10 +83,16 @@ def retry(
     manner: Manner,
 ) -> None:
     """Try again what failed; what is done stays done."""
-    given, named = parse_input(inputs), [name for word in steps for name in word.split(",") if name]
+    given, named = read_input(inputs), [name for word in steps for name in word.split(",") if name]
+
+    def ask(engine: Engine) -> Run:
+        plan = engine.plans.get(engine.run(subject, run_id=run_id).view().plan) if inputs else None
+        corrected = given.value(None if plan is None else plan.input_schema)
+        return engine.retry(subject, run_id=run_id, steps=named or None, input=corrected, **by)
+
     ask_and_watch(
         face,
-        lambda engine: engine.retry(subject, run_id=run_id, steps=named or None, input=given, **by),
+        ask,
         manner,
         subject=subject,
         run_id=run_id,
