@@ -9,6 +9,7 @@ from provisioning_core.engine._adopting import differences
 from provisioning_core.engine._verbs import try_verb
 from provisioning_core.machine import Machine, TakenUp
 from provisioning_core.model import (
+    IRREVERSIBLE,
     ErrorInfo,
     ErrorView,
     Event,
@@ -33,6 +34,7 @@ from provisioning_core.model import (
 
 _NOT_FAILED = (StepStatus.SUCCEEDED, StepStatus.SKIPPED, StepStatus.RUNNING, StepStatus.RETRYING, StepStatus.PENDING)
 _MOST_CAUSES = 5
+_LEFT = "This step can't be undone; what it did is left as it is."
 
 
 def view_of(snapshot: RunSnapshot, plan: Plan | None, vault: Vault | None = None) -> RunView:
@@ -198,7 +200,14 @@ def _errors(snapshot: RunSnapshot, steps: Mapping[str, StepView]) -> tuple[tuple
             errors.append(error_view(node.name, step.undo_error))
         if step.error is not None and steps[node.name].status not in _NOT_FAILED:
             (warnings if node.optional else errors).append(error_view(node.name, step.error))
+        if _is_left(node, step):
+            warnings.append(ErrorView(step=node.name, code=IRREVERSIBLE, message=_LEFT, at=as_datetime(step.finished_at)))
     return tuple(errors), tuple(warnings)
+
+
+def _is_left(node: Node, step: StepRecord) -> bool:
+    """Whether the way back passed over a step that had succeeded and can't be undone. One that had not has its error still."""
+    return node.irreversible and not node.has_compensation and step.status is StepStatus.COMPENSATED and step.error is None
 
 
 def _waits_for(node: Node, step: StepRecord, snapshot: RunSnapshot, causes: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

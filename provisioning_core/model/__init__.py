@@ -33,6 +33,7 @@ from provisioning_core.model._time_scale import TimeScale
 from provisioning_core.model._timeline import Bar, Timeline, timeline_of
 from provisioning_core.model._undoing import Undoing, undoing
 from provisioning_core.model._views import (
+    IRREVERSIBLE,
     MASK,
     ErrorView,
     Event,
@@ -45,12 +46,13 @@ from provisioning_core.model._views import (
     StepView,
     as_datetime,
 )
-from provisioning_core.model._words import count, headline, listed, moment, says, several, span, troubles, waits
+from provisioning_core.model._words import count, headline, listed, moment, says, several, span, stands, troubles, waits
 
 __all__ = [
     "BOX_HEIGHT",
     "BOX_WIDTH",
     "DONE",
+    "IRREVERSIBLE",
     "MASK",
     "MAX_BYTES",
     "MAX_DEPTH",
@@ -125,6 +127,7 @@ __all__ = [
     "sentence",
     "several",
     "span",
+    "stands",
     "step",
     "timeline_of",
     "troubles",

@@ -50,7 +50,7 @@ class _Telling:
             case RunStatus.SUCCEEDED:
                 return [f"All of it is done ({several(len(self._view.steps), 'step')}){self._took()}.", *self._without()]
             case RunStatus.ROLLED_BACK:
-                return ["Everything that was done has been undone; nothing is left.", self._cause("Before that,")]
+                return [self._undone(), self._cause("Before that,")]
             case RunStatus.ROLLBACK_FAILED:
                 return [self._stuck(), "It waits for a person: retry the undoing, or resolve it by hand."]
             case RunStatus.FAILED:
@@ -61,6 +61,11 @@ class _Telling:
                 return ["Nothing new starts until somebody continues it."]
             case _:
                 return [self._gates() or "It waits for a person.", self._doubts()]
+
+    def _undone(self) -> str:
+        left = self._view.left_behind
+        but = f", but for what can't be: {listed(left, 3, safe=self._safe)}" if left else "; nothing is left"
+        return f"Everything that was done has been undone{but}."
 
     def _going_back(self) -> list[str]:
         undoing = self._steps(StepStatus.COMPENSATING)

@@ -25,6 +25,10 @@ def as_datetime(at: float | None) -> datetime | None:
         return _LAST_MOMENT
 
 
+IRREVERSIBLE = "irreversible"
+"""The code of a warning that tells of a step whose effect is left, because it can't be undone."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorView:
     """One failure. ``message`` is safe for the product's user; ``detail``, ``traceback`` and ``hint`` are for operators."""
@@ -100,6 +104,11 @@ class RunView:
     def is_set_aside(self) -> bool:
         """Whether an engine gave the run up as it stood: its status says that it moves, and nothing moves before a person acts."""
         return self.status.moves and self.is_resting
+
+    @property
+    def left_behind(self) -> tuple[str, ...]:
+        """Steps that can't be undone, and were passed over on the way back: what they did is still there."""
+        return tuple(warning.step for warning in self.warnings if warning.step and warning.code == IRREVERSIBLE)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""

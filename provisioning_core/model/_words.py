@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 
 from provisioning_core.model._status import DONE, RunStatus, StepStatus
-from provisioning_core.model._views import ErrorView, RunView, StepView
+from provisioning_core.model._views import IRREVERSIBLE, ErrorView, RunView, StepView
 
 Safe = Callable[[object], str]
 
@@ -71,17 +71,26 @@ def says(status: RunStatus) -> str:
     return _SAYS[status]
 
 
+def stands(view: RunView, *, safe: Safe = str) -> str:
+    """What this run is said to do: as its status says it, but for what was set aside or left behind."""
+    if view.is_set_aside:
+        return "was set aside and waits for somebody to act"
+    if view.status is RunStatus.ROLLED_BACK and view.left_behind:
+        return f"was rolled back, but for what can't be undone: {listed(view.left_behind, 3, safe=safe)}"
+    return _SAYS[view.status]
+
+
 def headline(view: RunView, *, safe: Safe = str) -> str:
     """One sentence: whose run, which plan, where it stands."""
     subject, plan = safe(view.subject), f"plan {safe(view.plan)}, version {safe(view.plan_version)}"
-    said = "was set aside and waits for somebody to act" if view.is_set_aside else _SAYS[view.status]
-    return f"{subject} {said} ({view.status}): {count(view)} ({plan})."
+    return f"{subject} {stands(view, safe=safe)} ({view.status}): {count(view)} ({plan})."
 
 
 def count(view: RunView) -> str:
     """``3 of 8 steps done``; on the way back how many are undone."""
     if view.status in _GOING_BACK:
-        return f"{several(sum(step.status is StepStatus.COMPENSATED for step in view.steps.values()), 'step')} undone"
+        undone = {step.name for step in view.steps.values() if step.status is StepStatus.COMPENSATED}
+        return f"{several(len(undone - set(view.left_behind)), 'step')} undone"
     done = sum(step.status in DONE for step in view.steps.values())
     return f"{done} of {several(len(view.steps), 'step')} done"
 
@@ -96,10 +105,13 @@ def troubles(view: RunView, *, safe: Safe = str) -> list[str]:
     if blocked:
         behind = several(len(blocked), "step stands", "steps stand")
         lines.append(f"{behind} behind that and did not run: {listed(blocked, safe=safe)}.")
-    return [
-        *lines,
-        *(f"Went on without {safe(each.step or 'it')}, which is optional: {safe(each.message)}" for each in view.warnings),
-    ]
+    return [*lines, *(_warning_line(each, safe) for each in view.warnings)]
+
+
+def _warning_line(warning: ErrorView, safe: Safe) -> str:
+    if warning.code == IRREVERSIBLE:
+        return f"Step {safe(warning.step)}: {safe(warning.message)}"
+    return f"Went on without {safe(warning.step or 'it')}, which is optional: {safe(warning.message)}"
 
 
 def _error_lines(error: ErrorView, safe: Safe) -> list[str]:

@@ -122,3 +122,10 @@ def test_names_are_made_safe_one_by_one() -> None:
     )
 
     assert sentence(view, now=NOW, safe=lambda text: f"<{text}>") == "Working on <a>: <m>."
+
+
+def test_what_can_not_be_undone_is_not_said_to_be_gone() -> None:
+    left = ErrorView(step="mail", code="irreversible", message="This step can't be undone; what it did is left as it is.")
+    steps = step("database", S.COMPENSATED), step("mail", S.COMPENSATED)
+
+    assert told(R.ROLLED_BACK, *steps, warnings=(left,)) == "Everything that was done has been undone, but for what can't be: mail."

@@ -19,10 +19,13 @@ def _together(wave: tuple[str, ...]) -> str:
     return names if len(wave) == 1 else f"{names} (at the same time)"
 
 
+_CROSSING = "Without --force a rollback that crosses them is refused; deprovision goes past them and leaves what they did."
+
+
 def _remarks(found: Undoing) -> list[str]:
     remarks = []
     if found.without_compensation:
         remarks.append(f"  Nothing to undo: {listed(found.without_compensation)}.")
     if found.irreversible:
-        remarks.append(f"  Can't be undone: {listed(found.irreversible)}. Without --force a rollback that crosses them is refused.")
+        remarks.append(f"  Can't be undone: {listed(found.irreversible)}. {_CROSSING}")
     return remarks

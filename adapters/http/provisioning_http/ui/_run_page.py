@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 
 from provisioning_core import Event, RunView, StepStatus
-from provisioning_core.model import PlanGraph, Timeline, says, sentence, timeline_of
+from provisioning_core.model import PlanGraph, Timeline, sentence, stands, timeline_of
 from provisioning_http._answers import EventBody, StatusBody, StepBody
 from provisioning_http._call import Allowed, Call
 from provisioning_http._problems import not_here
@@ -101,7 +101,7 @@ def _shown(call: Call, view: RunView, asked: Asked, *, is_operator: bool) -> dic
         "labels": view.labels,
         "is_operator": is_operator,
         "sentence": sentence(view, now=now, graph=facts.graph, safe=sentence_safe),
-        "said": f"{sentence_safe(view.subject)} {says(view.status)}.",
+        "said": f"{sentence_safe(view.subject)} {stands(view, safe=sentence_safe)}.",
         "buttons": buttons(view) if is_operator else [],
         "picture": _picture(facts, folded, members, asked, paths),
         "groups": len(folded.groups) if len(facts.graph.nodes) > LARGEST else 0,
