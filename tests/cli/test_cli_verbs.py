@@ -317,3 +317,15 @@ def test_an_input_that_is_missing_names_what_is_missing_once(cli: Cli) -> None:
 
 def test_a_plan_without_an_input_takes_an_empty_one(cli: Cli) -> None:
     assert cli("start", "acme", "approved", "--input", "{}").exit_code == 7
+
+
+def test_a_command_carries_out_its_own_run_and_leaves_others_to_workers(cli: Cli) -> None:
+    for subject in ("one", "two"):
+        cli("start", subject, "tenant", "--input", f"slug={subject}", "--detach")
+
+    watched = cli("watch", "two")
+    started = cli("start", "three", "tenant", "--input", "slug=three")
+
+    standing = {line["subject"]: line["status"] for line in json.loads(cli("runs", "--json").stdout)["items"]}
+    assert (watched.exit_code, started.exit_code) == (0, 0)
+    assert standing == {"one": "PENDING", "two": "SUCCEEDED", "three": "SUCCEEDED"}

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import click
 
@@ -35,15 +35,16 @@ class Face:
     program: str = "provision"
 
     @contextmanager
-    def engine(self, *, work: bool = False, grace: float = GRACE) -> Iterator[Engine]:
+    def engine(self, *, work: bool = False, takes: Literal["all", "asked"] = "asked", grace: float = GRACE) -> Iterator[Engine]:
         """An engine, closed afterwards: steps under way get ``grace`` seconds, none after a Ctrl-C that nobody took.
 
-        Without ``work`` it carries out nothing, also where its maker could not be told so: a closed engine only reads and records.
+        It works on what the command is about; other runs are for workers (``takes="all"``), which stay. Without ``work`` it carries
+        out nothing, also where its maker could not be told so: a closed engine only reads and records.
         """
         engine = self.opener(work)
         try:
             if work:
-                engine.open()
+                engine.open(takes=takes)
             else:
                 engine.close()
             yield engine

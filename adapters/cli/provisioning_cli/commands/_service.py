@@ -38,7 +38,7 @@ def worker(face: Face, *, grace: float | None, as_json: bool) -> None:
     SIGTERM or Ctrl-C lets steps under way end first; a second one ends at once.
     """
     settings = read(WorkerSettings, {"grace": grace})
-    with _stop_signals() as stop, face.engine(work=True, grace=settings.grace) as engine:
+    with _stop_signals() as stop, face.engine(work=True, takes="all", grace=settings.grace) as engine:
         _must_work(engine)
         tell_as_set(engine, settings)
         _tell_typos(WorkerSettings)
