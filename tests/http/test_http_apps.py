@@ -212,6 +212,14 @@ def test_mounted_as_an_app_of_its_own_links_lead_back(world) -> None:
     assert client.get(answer.headers["location"]).json()["run_id"] == answer.json()["run_id"]
 
 
+@pytest.mark.parametrize(("root", "path"), [("/p", ""), ("/p", "/p"), ("/p/", ""), ("/tenancy/v1", "")])
+def test_behind_a_proxy_links_lead_back_whether_it_takes_its_path_off_or_not(world, root: str, path: str) -> None:
+    client = TestClient(create_app(world.engine, authorize=lambda *_: True), root_path=root)
+    answer = client.post(f"{path}/provisioning/tenants/acme/start", json={"plan": "gated"})
+
+    assert answer.headers["location"] == f"{root.rstrip('/')}/provisioning/tenants/acme/status"
+
+
 def test_links_never_trust_the_host_header(product: FastAPI) -> None:
     client = TestClient(product)
     answer = client.post("/api/v1/provisioning/tenants/acme/start", json={"plan": "gated"}, headers={"Host": "evil.example"})

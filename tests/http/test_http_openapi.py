@@ -216,7 +216,9 @@ BREAKS = {
     "plan: minLength was 1 and is 2": changed(2, *SCHEMAS, "StartBody", "properties", "plan", "minLength"),
     "plan: string was taken and integer is": changed("integer", *SCHEMAS, "StartBody", "properties", "plan", "type"),
     "as: the value failed is not taken any more": changed(["succeeded"], *SCHEMAS, "ResolveBody", "properties", "as", "enum"),
-    "again: the pattern was not there and is ^x$": changed("^x$", *SCHEMAS, "StartBody", "properties", "again", "pattern"),
+    "missing_only: the pattern was not there and is ^x$": changed(
+        "^x$", *SCHEMAS, "Redelivery", "properties", "missing_only", "pattern"
+    ),
 }
 
 

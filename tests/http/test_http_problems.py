@@ -134,9 +134,29 @@ def test_of_very_many_faults_the_first_are_told() -> None:
     assert [fault["loc"] for fault in body["errors"]] == [["body", number] for number in range(50)]
 
 
-@pytest.mark.parametrize("body", ['"text"', "[]", "null", "7"])
+@pytest.mark.parametrize("body", ['"text"', "[]", "false", "7"])
 def test_a_body_that_is_no_object_is_refused(olaf: TestClient, body: str) -> None:
     assert refused(olaf.post(f"{ACME}/retry", content=body, headers=JSON)) == (422, "invalid_input")
+
+
+@pytest.mark.parametrize(
+    ("plan", "verb", "body"),
+    [
+        ("broken", "retry", "null"),
+        ("broken", "retry", '{"steps": null, "input": null, "reason": null}'),
+        ("gated", "cancel", '{"rollback": null}'),
+        ("quick", "rollback", '{"to": null, "force": null}'),
+        ("gated", "start", '{"plan": "gated", "again": null, "labels": null, "input": null}'),
+    ],
+)
+def test_null_is_as_good_as_absent(world, olaf: TestClient, plan: str, verb: str, body: str) -> None:
+    world.start(plan)
+
+    assert olaf.post(f"{ACME}/{verb}", content=body, headers=JSON).status_code == 202
+
+
+def test_null_is_not_enough_for_what_is_required(olaf: TestClient) -> None:
+    assert refused(olaf.post(f"{ACME}/start", json={"plan": None})) == (422, "invalid_input")
 
 
 def test_an_empty_body_is_enough_where_nothing_is_required(world, olaf: TestClient) -> None:

@@ -161,10 +161,11 @@ def test_a_long_poll_wakes_when_something_happens(world, anna: TestClient) -> No
     assert time.perf_counter() - begun < 10
 
 
-def test_a_long_poll_for_an_older_version_answers_at_once(world, anna: TestClient) -> None:
+@pytest.mark.parametrize("after", [0, 1000])
+def test_a_long_poll_for_an_older_version_or_another_runs_answers_at_once(world, anna: TestClient, after: int) -> None:
     world.start("quick")
     begun = time.perf_counter()
-    answer = anna.get(f"{ACME}/status", params={"wait": 25, "after": 0})
+    answer = anna.get(f"{ACME}/status", params={"wait": 25, "after": after})
 
     assert answer.status_code == 200
     assert time.perf_counter() - begun < 5

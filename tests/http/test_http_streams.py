@@ -137,10 +137,11 @@ def test_an_id_goes_on_where_it_left_off(world, olaf: TestClient, seq: int) -> N
     whole = [event.to_dict() for event in world.engine.events("acme")]
     by_header = olaf.get(EVENTS, headers={"Accept": "text/event-stream", "Last-Event-ID": f"{run.id}:{seq}"})
     by_query = olaf.get(EVENTS, headers={"Accept": "text/event-stream"}, params={"last_event_id": f"{run.id}:{seq}"})
+    by_number = olaf.get(EVENTS, headers={"Accept": "text/event-stream", "Last-Event-ID": f"{seq}"})
 
     assert '"snapshot"' not in by_header.text
     assert [f'"seq":{event["seq"]},' in by_header.text for event in whole] == [event["seq"] > seq for event in whole]
-    assert by_query.text == by_header.text
+    assert by_query.text == by_number.text == by_header.text
 
 
 @pytest.mark.parametrize("of", ["", "x", "{run}", "{run}:", "{run}:x", "{run}:-1", "{run}:999", "{run}:1:1", "{run}: 1", "0000:1"])

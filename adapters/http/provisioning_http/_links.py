@@ -43,5 +43,6 @@ class Links:
 
 
 def _full_path(request: Request) -> str:
-    path, mounted = str(request.scope["path"]), str(request.scope.get("root_path", ""))
-    return path if path.startswith(mounted) else mounted + path
+    """A server's ``root_path`` stands in the path of a request, or was taken off it by a proxy."""
+    path, mounted = str(request.scope["path"]), str(request.scope.get("root_path", "")).rstrip("/")
+    return path if path.startswith(f"{mounted}/") else mounted + path

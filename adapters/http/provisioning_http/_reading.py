@@ -47,14 +47,14 @@ def parse(model: type[_Model], value: Any, request: Request) -> _Model:
 
 
 async def read_json(request: Request) -> Any:
-    """The body as a JSON value; ``{}`` when there is none."""
+    """The body as a JSON value; ``{}`` when there is none, or ``null``."""
     data = await read_bytes(request)
     if not data:
         return {}
     _require_json(request)
     value = parse_json(data)
     _check(value)
-    return value
+    return {} if value is None else value
 
 
 async def read_bytes(request: Request) -> bytes:

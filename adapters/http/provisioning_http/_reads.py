@@ -38,8 +38,8 @@ BY_ACCEPT = {"Vary": "Accept"}
 async def status(call: Allowed, wait: Wait = 0.0, after: After = None) -> Response:
     """Where the tenant's provisioning stands.
 
-    With `If-None-Match`, 304 while nothing has changed. With `wait`, the answer comes when the version is more than `after`, or
-    when the time is up.
+    With `If-None-Match`, 304 while nothing has changed. With `wait`, the answer comes when the version is another than
+    `after`, or when the time is up.
     """
     view = await call.asks(lambda: call.engine.status(call.tenant_id))
     is_operator = await call.is_operator()
@@ -51,7 +51,7 @@ async def status(call: Allowed, wait: Wait = 0.0, after: After = None) -> Respon
 
 async def _changed(call: Call, view: RunView, after: int | None, wait: float) -> RunView:
     known = view.version if after is None else after
-    if view.version > known:
+    if view.version != known:  # less is another run's
         return view
     return await call.face.polls.wait_change(view, after=known, seconds=wait)
 

@@ -13,6 +13,14 @@ from provisioning_http._reading import json_body
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]*$"
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
+
+
+def _false_if_null(given: Any) -> Any:
+    """``null`` is as good as absent."""
+    return False if given is None else given
+
+
+Flag = Annotated[bool, BeforeValidator(_false_if_null, json_schema_input_type=bool | None)]
 Reason = Annotated[str | None, Field(max_length=1000, description="Why; kept in the history.")]
 
 _DOCUMENTED: dict[str, Any] = {"minLength": 1, "maxLength": 200, "pattern": _NO_CONTROLS}
@@ -89,7 +97,7 @@ class StartBody(_Body):
 
     plan: Name
     input: Any = Field(None, description="The plan's input; GET /plans/{name} has its schema.")
-    again: bool = Field(default=False, description="Provision a tenant anew that is provisioned already.")
+    again: Flag = Field(default=False, description="Provision a tenant anew that is provisioned already.")
     labels: Annotated[dict[Name, Annotated[str, Field(max_length=200)]], Field(max_length=20), WithJsonSchema(_LABELS)] | None = None
 
 
@@ -108,13 +116,13 @@ class RollbackBody(_Body):
     """Undo, all of it or as far as a step that stays."""
 
     to: Name | None = None
-    force: bool = Field(default=False, description="Undo the rest although an irreversible step was crossed.")
+    force: Flag = Field(default=False, description="Undo the rest although an irreversible step was crossed.")
 
 
 class CancelBody(_Body):
     """Stop, and undo if asked."""
 
-    rollback: bool = False
+    rollback: Flag = False
 
 
 class SignalBody(_Body):

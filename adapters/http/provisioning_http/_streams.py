@@ -45,7 +45,7 @@ def opening_of(view: RunView, last_id: str | None) -> Opening:
     """A client without an id gets a snapshot; one whose id can't be gone on from (of another run, not known, too old) a reset."""
     if last_id is None:
         return Opening(seq=view.seq, told="snapshot")
-    position = Position.read(last_id)
+    position = Position.read(last_id, view.id)
     is_known = position is not None and position.run_id == view.id and view.seq - MAX_REPLAY <= position.seq <= view.seq
     return Opening(seq=position.seq) if is_known and position is not None else Opening(seq=view.seq, told="reset")
 

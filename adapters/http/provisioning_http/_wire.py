@@ -14,7 +14,7 @@ from provisioning_http._rendering import event_body, progress_body
 RETRY = 3000
 """Milliseconds until a client that lost the connection asks again."""
 PING = KEEPALIVE_COMMENT
-_ID = re.compile(r"(?P<run>[^\x00-\x1f\x7f]{1,200}):(?P<seq>[0-9]{1,18})", re.ASCII)
+_ID = re.compile(r"((?P<run>[^\x00-\x1f\x7f]{1,200}):)?(?P<seq>[0-9]{1,18})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class Position:
         return f"{self.run_id}:{self.seq}"
 
     @classmethod
-    def read(cls, text: str) -> Position | None:
-        """None when it is none."""
+    def read(cls, text: str, run_id: str) -> Position | None:
+        """None when it is none. A number alone is meant of this run."""
         found = _ID.fullmatch(text)
-        return None if found is None else cls(found["run"], int(found["seq"]))
+        return None if found is None else cls(found["run"] or run_id, int(found["seq"]))
 
 
 def opening() -> bytes:
