@@ -33,6 +33,16 @@ def test_links_of_a_list_lead_to_the_runs(fleet: dict[str, str], root: TestClien
         assert root.get(each["links"]["status"]).json()["tenant_id"] == each["tenant_id"]
 
 
+@pytest.mark.parametrize("subject", ["a/b", "/", "..", "."])
+def test_links_of_a_subject_that_no_path_can_name_lead_to_its_run(world, root: TestClient, subject: str) -> None:
+    run = world.start("gated", subject)
+    [listed] = root.get("/provisioning/runs").json()["items"]
+    shown = root.get(listed["links"]["self"]).json()
+
+    assert listed["links"] == shown["links"] == {"self": f"/provisioning/runs/{run.id}"}
+    assert (shown["tenant_id"], shown["run_id"]) == (subject, run.id)
+
+
 def test_pages_join_without_gaps(fleet: dict[str, str], root: TestClient) -> None:
     seen, cursor = [], None
     while True:
@@ -76,7 +86,7 @@ def test_a_malformed_query_is_refused(fleet: dict[str, str], root: TestClient, q
 def test_plans_are_listed(root: TestClient) -> None:
     items = root.get("/provisioning/plans").json()["items"]
 
-    assert [each["name"] for each in items] == ["quick", "slow", "gated", "broken", "stalling"]
+    assert [each["name"] for each in items] == ["quick", "slow", "gated", "broken", "stalling", "telling"]
     assert items[0] == {
         "name": "quick",
         "version": "3",

@@ -236,7 +236,7 @@ def test_without_authorize_there_is_no_router(world) -> None:
         create_router(world.engine, authorize=None)
 
 
-@pytest.mark.parametrize("tenant", ["%00", "a%0Ab", "%7F", "x" * 201, "a%C2%85b"])
+@pytest.mark.parametrize("tenant", ["%00", "a%0Ab", "%7F", "x" * 201, "a%C2%85b", "%2E", "%2E%2E", "%FF", "a%C0%AFb"])
 def test_a_tenant_id_that_is_none_is_refused_before_anybody_is_asked(world, tenant: str) -> None:
     asked = []
     app = FastAPI()

@@ -200,7 +200,8 @@ def _tenant_guard(face: Face, action: Action, route: str) -> Callable[..., Any]:
 
 
 def _no_name() -> InvalidInput:
-    fault = {"loc": ("path", "tenant_id"), "msg": "Use 1 to 200 signs, none of them a control character.", "type": "invalid_name"}
+    told = "Use 1 to 200 signs of valid UTF-8, none of them a control character, and neither `.` nor `..` alone."
+    fault = {"loc": ("path", "tenant_id"), "msg": told, "type": "invalid_name"}
     return InvalidInput("The request does not fit.", code="invalid_request", errors=[fault])
 
 

@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 from fastapi import Request
 
+from provisioning_http._requests import is_name
+
 
 @dataclass(frozen=True, slots=True)
 class Links:
@@ -26,9 +28,14 @@ class Links:
         return self._to("tenants", tenant_id, "events")
 
     def of_run(self, tenant_id: str, run_id: str) -> dict[str, str]:
-        """``self`` stays with this run; the others follow the tenant's latest."""
-        return {
-            "self": self._to("runs", run_id),
+        """``self`` stays with this run; the others follow the tenant's latest.
+
+        A subject that no path can name, which a library's caller may have started, has ``self`` alone.
+        """
+        own = {"self": self._to("runs", run_id)}
+        if "/" in tenant_id or not is_name(tenant_id):
+            return own
+        return own | {
             "status": self.status(tenant_id),
             "events": self.events(tenant_id),
             "graph": self._to("tenants", tenant_id, "graph"),

@@ -23,7 +23,9 @@ def _false_if_null(given: Any) -> Any:
 Flag = Annotated[bool, BeforeValidator(_false_if_null, json_schema_input_type=bool | None)]
 Reason = Annotated[str | None, Field(max_length=1000, description="Why; kept in the history.")]
 
-_DOCUMENTED: dict[str, Any] = {"minLength": 1, "maxLength": 200, "pattern": _NO_CONTROLS}
+_IN_PATHS = r"^[^\x00-\x1f\x7f-\x9f\ufffd]*$"
+"""U+FFFD stands in the place of bytes that are no UTF-8, so that two names would be one."""
+_DOCUMENTED: dict[str, Any] = {"minLength": 1, "maxLength": 200, "pattern": _IN_PATHS}
 TenantId = Annotated[str, Path(description="What is provisioned: the run's subject.", json_schema_extra=_DOCUMENTED)]
 RunId = Annotated[str, Path(json_schema_extra=_DOCUMENTED)]
 StepName = Annotated[str, Path(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
@@ -164,8 +166,11 @@ AskedTicket = Annotated[TicketBody, json_body(TicketBody)]
 
 
 def is_name(text: str) -> bool:
-    """Whether a tenant or a run can have this name: 1 to 200 signs, none of them a control character."""
-    return 1 <= len(text) <= 200 and re.fullmatch(_NO_CONTROLS, text) is not None
+    """Whether a tenant or a run that is named in a path can have this name.
+
+    1 to 200 signs, none of them a control character or U+FFFD; not ``.`` or ``..``, which clients take out of a path.
+    """
+    return 1 <= len(text) <= 200 and text not in (".", "..") and re.fullmatch(_IN_PATHS, text) is not None
 
 
 async def idempotency_key(request: Request) -> str | None:
