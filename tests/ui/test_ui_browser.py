@@ -81,13 +81,9 @@ def test_a_page_follows_its_run_without_being_loaded_again(product: Product, ope
     never = "document.querySelector('main').dataset.every = 1e9"
     page.evaluate(f"document.mark = 1; {never}")
     product.finish.clear()
-    product.halfway.clear()
     product.open.set()
     window.waits_for_box("second", "running")
     assert page.locator('tr[data-key="second"]').is_visible()
-    page.evaluate(never)
-    product.halfway.set()
-    window.sees("Working on second: filling tables.")
     page.evaluate(never)
     product.finish.set()
     window.waits_for_box("second", "succeeded")

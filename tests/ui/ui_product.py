@@ -39,8 +39,6 @@ class Product:
         self.open = threading.Event()
         self.finish = threading.Event()
         self.finish.set()
-        self.halfway = threading.Event()
-        self.halfway.set()
         self.mended = threading.Event()
         self.undo_mended = threading.Event()
         self.undo_mended.set()
@@ -87,9 +85,7 @@ class Product:
             return "one"
 
         @step(needs=[first])
-        def second(ctx: StepContext) -> None:
-            self.halfway.wait(20)
-            ctx.progress(0.5, "filling tables")
+        def second() -> None:
             self.finish.wait(20)
 
         return Plan("slow", steps=[first, second])
@@ -133,7 +129,6 @@ class Product:
 
     def close(self) -> None:
         self.open.set()
-        self.halfway.set()
         self.finish.set()
         self.engine.close()
 

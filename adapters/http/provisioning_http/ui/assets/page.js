@@ -5,7 +5,6 @@
 const main = document.querySelector("main[data-live]");
 const KEYS = "data-key";
 const SOONEST = 400;
-const BEHIND = 2000;
 const QUIET = 3000;
 
 // putting a new tree in place of an old one
@@ -69,14 +68,12 @@ function say(text) {
 
 let isBusy = false;
 let isWanted = false;
-let isBehind = false;
 let lastFetch = 0;
 
 async function refresh() {
   if (isBusy) { isWanted = true; return; }
   isBusy = true;
   isWanted = false;
-  isBehind = false;
   try {
     const address = location.href;
     const answer = await fetch(address, { credentials: "same-origin", cache: "no-store", headers: { Accept: "text/html" } });
@@ -114,7 +111,6 @@ function listen() {
   if (!main.dataset.stream || stream || isStopped) return;
   stream = new EventSource(main.dataset.stream);
   for (const kind of ["message", "snapshot", "reset"]) stream.addEventListener(kind, soon);
-  stream.addEventListener("progress", () => { isBehind = true; });
   stream.addEventListener("end", () => { close(); soon(); });
   stream.addEventListener("error", () => { if (stream?.readyState === EventSource.CLOSED) close(); });
 }
@@ -130,7 +126,7 @@ function stop() {
 }
 
 function turn() {
-  if (!isStopped && !document.hidden && Date.now() - lastFetch >= (isBehind ? BEHIND : every())) refresh();
+  if (!isStopped && !document.hidden && Date.now() - lastFetch >= every()) refresh();
 }
 
 function tick() {
