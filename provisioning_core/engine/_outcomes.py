@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ _LONGEST_USER_MESSAGE = 2_000
 _LONGEST_DETAIL = 4_000
 _LONGEST_TRACEBACK = 16_000
 _LONGEST_WAIT = 365 * 86_400.0
+_NOT_AWAITED = "The function is no `async def`, and what it returned has to be awaited: nothing of that was done."
+_MEND_NOT_AWAITED = "Where a decorator wraps an async function, let it be `async def` too, and await the function in it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,11 @@ Outcome: TypeAlias = Returned | Raised | Polls
 def perform(fn: Callable[..., Any], arguments: Mapping[str, Any], retry: Retry) -> Outcome:
     """Call a step's function. Whatever it raises, it raises into the outcome: a step never breaks a worker."""
     try:
-        return Returned(value=fn(**arguments))
+        value = fn(**arguments)
+        if inspect.iscoroutine(value):
+            value.close()
+            return Raised(code="not_awaited", detail=_NOT_AWAITED, hint=_MEND_NOT_AWAITED, retryable=False)
+        return Returned(value=value)
     except BaseException as error:  # noqa: BLE001  a step may raise anything, SystemExit included
         return outcome_of(error, retry)
 

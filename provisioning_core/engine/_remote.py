@@ -11,7 +11,7 @@ from typing import Any, cast
 from provisioning_core.engine._attempts import Attempt, Sink
 from provisioning_core.engine._outcomes import Outcome, perform
 from provisioning_core.executors.processes import Tell
-from provisioning_core.model import Direction, Resource, Retry, Step, StepContext
+from provisioning_core.model import Direction, Resource, Retry, Step, StepContext, is_async_function
 
 
 class ContextHere:
@@ -116,7 +116,7 @@ def _called(step: Step[Any], direction: Direction) -> Callable[..., Any]:
         case _:
             if step.probe_fn is None:
                 raise LookupError(f"step {step.name!r} has no probe in this process's code")
-            fn, is_async = step.probe_fn, asyncio.iscoroutinefunction(step.probe_fn)
+            fn, is_async = step.probe_fn, is_async_function(step.probe_fn)
     return _awaited(fn) if is_async else fn
 
 

@@ -31,6 +31,7 @@ from provisioning_core.model._step import Compensation, From, Step, gate, step
 from provisioning_core.model._symbols import SYMBOLS
 from provisioning_core.model._time_scale import TimeScale
 from provisioning_core.model._timeline import Bar, Timeline, timeline_of
+from provisioning_core.model._types import is_async_function
 from provisioning_core.model._undoing import Undoing, undoing
 from provisioning_core.model._views import (
     IRREVERSIBLE,
@@ -116,6 +117,7 @@ __all__ = [
     "count",
     "gate",
     "headline",
+    "is_async_function",
     "lay_out",
     "listed",
     "maker",

@@ -15,7 +15,7 @@ from provisioning_core.model._codec import Codec
 from provisioning_core.model._graph import Node
 from provisioning_core.model._retry import ONCE
 from provisioning_core.model._step import FromMarker, Step
-from provisioning_core.model._types import Unreadable, accepts_none, fits, shown, unwrapped
+from provisioning_core.model._types import Unreadable, accepts_none, fits, is_async_function, members, shown, unwrapped
 
 _WHOSE = {"forward": "", "compensation": "its compensation's ", "probe": "its probe's "}
 
@@ -68,7 +68,7 @@ class Assembly:
         if undo is not None:
             self._bind(step, "compensation", undo.fn, undo.local_names, undo.is_async)
         if step.probe_fn is not None:
-            self._bind(step, "probe", step.probe_fn, step.probe_names, inspect.iscoroutinefunction(step.probe_fn))
+            self._bind(step, "probe", step.probe_fn, step.probe_names, is_async_function(step.probe_fn))
         codec = self.codec_for(self.returns.get(step.name, Any), step.name, "what it returns")
         if codec is not None:
             self.codecs[step.name] = codec
@@ -107,6 +107,8 @@ class Assembly:
             return
         if kind == "forward":
             self.returns[step.name] = returns
+        elif kind == "probe":
+            self._check_probe(step, returns)
         roles = {each.name: self._role(step, kind, each) for each in parameters}
 
         def having(role: str) -> tuple[str, ...]:
@@ -137,7 +139,24 @@ class Assembly:
             self.faults.append(fault("contradiction", step.name, f"{where} is a Session, and the step is not transactional", mend))
         elif role == "from":
             self._later.append((step, kind, parameter))
+        elif role == "output":
+            self._check_output(step, parameter)
         return role
+
+    def _check_probe(self, step: Step[Any], found: Any) -> None:
+        """What it finds takes the place of what the step would have returned; of a step that returns nothing, only whether."""
+        returns = self.returns.get(step.name, Any)
+        if not _is_nothing(returns) and not _fits_but_for_none(found, returns):
+            problem = f"its probe gives {shown(found)}, and the step gives {shown(returns)}"
+            self.faults.append(fault("type_mismatch", step.name, problem, "Let the probe give the step's output, or None"))
+
+    def _check_output(self, step: Step[Any], parameter: Parameter) -> None:
+        returns = self.returns.get(step.name, Any)
+        if not _fits_but_for_none(returns, parameter.annotation):
+            problem = (
+                f"its compensation's parameter 'output' wants {shown(parameter.annotation)}, and the step gives {shown(returns)}"
+            )
+            self.faults.append(fault("type_mismatch", step.name, problem, "Annotate it as what the step returns, or None"))
 
     def _mend(self) -> str:
         given = "the plan's input" if self._input is None else f"the plan's input ({shown(self._input)})"
@@ -279,6 +298,14 @@ class Assembly:
             user_message=step.user_message,
             output_schema=self.codecs[step.name].schema_digest,
         )
+
+
+def _is_nothing(annotation: Any) -> bool:
+    return members(annotation) == (type(None),)
+
+
+def _fits_but_for_none(given: Any, wanted: Any) -> bool:
+    return all(fits(member, wanted) for member in members(given) if member is not type(None))
 
 
 def _seconds(value: float | None) -> float | None:

@@ -5,6 +5,7 @@ Nothing is bound by a parameter's name, except ``output`` in a compensation.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,9 +33,10 @@ class Parameter:
 def parameters_of(fn: Callable[..., Any], local_names: Mapping[str, Any]) -> tuple[list[Parameter], Any]:
     """The function's parameters and what it returns (Any, if it doesn't say). Raises Unreadable."""
     hints = annotations_of(fn, local_names)
+    supplied = fn.keywords if isinstance(fn, functools.partial) else {}
     found = []
     for parameter in inspect.signature(fn).parameters.values():
-        if parameter.kind in _VARIADIC:
+        if parameter.kind in _VARIADIC or parameter.name in supplied:
             continue
         annotation = hints.get(parameter.name, inspect.Parameter.empty)
         marker = _marker(parameter.default, annotation)

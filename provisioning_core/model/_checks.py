@@ -9,6 +9,7 @@ from typing import Any
 from provisioning_core.errors import Fault
 from provisioning_core.model._retry import Retry, is_number
 from provisioning_core.model._step import Step
+from provisioning_core.model._types import is_generator
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 IN_DOUBT = ("rerun", "probe", "hold")
@@ -44,7 +45,24 @@ def duplicate_faults(steps: Iterable[Step[Any]]) -> list[Fault]:
 
 def option_faults(step: Step[Any]) -> list[Fault]:
     """Options that are out of range or contradict each other."""
-    return [*name_faults(step.name, step.name), *_value_faults(step), *_retry_faults(step), *_contradictions(step)]
+    return [
+        *name_faults(step.name, step.name),
+        *_function_faults(step),
+        *_value_faults(step),
+        *_retry_faults(step),
+        *_contradictions(step),
+    ]
+
+
+def _function_faults(step: Step[Any]) -> list[Fault]:
+    undo = step.compensation.fn if step.compensation is not None else None
+    functions = (("its function", step.fn), ("its compensation", undo), ("its probe", step.probe_fn))
+    mend = "Return one value; tell what happens on the way with ctx.progress, ctx.record and ctx.checkpoint"
+    return [
+        fault("bad_value", step.name, f"{what} has a yield: a call would run nothing of it", mend)
+        for what, fn in functions
+        if fn is not None and is_generator(fn)
+    ]
 
 
 def _value_faults(step: Any) -> list[Fault]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import inspect
 import pickle
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
 from provisioning_core.model._retry import ONCE, Retry
-from provisioning_core.model._types import caller_names
+from provisioning_core.model._types import caller_names, function_of, is_async_function
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,7 +26,7 @@ class FromMarker:
 
     @property
     def name(self) -> str:
-        return self.step if isinstance(self.step, str) else self.step.name
+        return self.step.name if isinstance(self.step, Step) else str(self.step)
 
 
 @overload
@@ -54,8 +55,9 @@ class Step(Generic[T]):
     def __init__(self, fn: Callable[..., Any] | None, *, local_names: Mapping[str, Any], **options: Any) -> None:
         self.fn: Callable[..., Any] = fn if fn is not None else _no_function
         self.is_gate = fn is None
-        self.is_async = inspect.iscoroutinefunction(fn)
-        self.name = str(options.get("name") or getattr(fn, "__name__", ""))
+        plain = function_of(fn) if fn is not None else None
+        self.is_async = fn is not None and is_async_function(fn)
+        self.name = str(options.get("name") or _name_of(fn))
         self.needs: tuple[Any, ...] = _as_tuple(options.get("needs"))
         self.retry: Retry = ONCE if options.get("retry") is None else options["retry"]
         self.timeout: float | None = options.get("timeout")
@@ -69,15 +71,15 @@ class Step(Generic[T]):
         self.when: Callable[[Any], bool] | None = options.get("when")
         self.limit: str | None = options.get("limit")
         self.weight: float | None = options.get("weight")
-        self.description: str = options.get("description") or _first_line(fn)
+        self.description: str = options.get("description") or _first_line(plain)
         self.user_message: str = options.get("user_message", "")
         self.local_names = local_names
         self.compensation: Compensation | None = None
         self.probe_fn: Callable[..., Any] | None = None
         self.probe_names: Mapping[str, Any] = {}
         self.__name__ = self.name
-        self.__doc__ = fn.__doc__ if fn is not None else self.description
-        self.__module__ = getattr(fn, "__module__", __name__)
+        self.__doc__ = plain.__doc__ if plain is not None else self.description
+        self.__module__ = getattr(plain, "__module__", __name__)
         self.__qualname__ = getattr(fn, "__qualname__", self.name)
         self.__wrapped__ = self.fn
 
@@ -96,7 +98,7 @@ class Step(Generic[T]):
         def attach(undo: Any) -> Any:
             self.compensation = Compensation(
                 fn=_function(undo, f"{self.name}.compensate"),
-                is_async=inspect.iscoroutinefunction(undo),
+                is_async=is_async_function(undo),
                 retry=ONCE if retry is None else retry,
                 timeout=timeout,
                 local_names=names,
@@ -225,7 +227,7 @@ def _found(module: str, qualname: str) -> Step[Any]:
 def _as_tuple(needs: Any) -> tuple[Any, ...]:
     if needs is None:
         return ()
-    return (needs,) if isinstance(needs, str | Step) else tuple(needs)
+    return tuple(needs) if isinstance(needs, Iterable) and not isinstance(needs, str) else (needs,)
 
 
 def _refuse_unknown(options: Mapping[str, Any]) -> None:
@@ -241,6 +243,13 @@ def _function(fn: Any, what: str) -> Any:
     if not callable(fn):
         raise TypeError(f"@{what} is put on a function, or takes options by their names; it was given {repr(fn)[:50]}")
     return fn
+
+
+def _name_of(fn: Any) -> str:
+    """A function's name; a partial's, that of its function; of an object, that of its class."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return "" if fn is None else str(getattr(fn, "__name__", type(fn).__name__))
 
 
 def _first_line(fn: Callable[..., Any] | None) -> str:

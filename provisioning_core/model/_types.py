@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 import types
@@ -20,9 +21,27 @@ def caller_names(depth: int) -> dict[str, Any]:
     return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
 
 
+def function_of(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The function that a decorator, a partial or an object that can be called stands for."""
+    plain = inspect.unwrap(fn)
+    while isinstance(plain, functools.partial):
+        plain = inspect.unwrap(plain.func)
+    return plain if inspect.isroutine(plain) or isinstance(plain, type) else type(plain).__call__
+
+
+def is_async_function(fn: Callable[..., Any]) -> bool:
+    """Whether a call of it has to be awaited."""
+    return any(inspect.iscoroutinefunction(each) for each in (fn, type(fn).__call__))
+
+
+def is_generator(fn: Callable[..., Any]) -> bool:
+    """Whether a call of it would run nothing, but make something to be iterated."""
+    return any(inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each) for each in (fn, type(fn).__call__))
+
+
 def annotations_of(fn: Callable[..., Any], local_names: Mapping[str, Any]) -> dict[str, Any]:
     """The function's annotations, resolved, ``Annotated`` kept. Raises Unreadable."""
-    plain = inspect.unwrap(fn)
+    plain = function_of(fn)
     try:
         return typing.get_type_hints(plain, localns=dict(local_names) or None, include_extras=True)
     except NameError as error:
