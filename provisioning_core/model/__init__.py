@@ -1,10 +1,11 @@
 """What a user declares and what a run is: pure data, no I/O."""
 
 from provisioning_core.model._binding import Binding
-from provisioning_core.model._codec import MAX_BYTES, MAX_DEPTH, Codec, EncodingFault, masked
+from provisioning_core.model._codec import MAX_BYTES, Codec, masked
 from provisioning_core.model._context import AttemptSink, MemorySink, StepContext
 from provisioning_core.model._facts import FileFacts, Finding, Level, StoreFacts
 from provisioning_core.model._graph import Node, PlanGraph
+from provisioning_core.model._json_tree import MAX_DEPTH, EncodingFault
 from provisioning_core.model._layout import BOX_HEIGHT, BOX_WIDTH, Layout, lay_out
 from provisioning_core.model._making import maker
 from provisioning_core.model._plan import Plan

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr, TypeAdapter, ValidationError
@@ -17,34 +16,29 @@ from pydantic_core import PydanticSerializationError, from_json, to_jsonable_pyt
 
 from provisioning_core.errors import ProvisioningError
 from provisioning_core.model._aliases import one_way_fields
+from provisioning_core.model._json_tree import (
+    SECRET,
+    EncodingFault,
+    check,
+    encode_json,
+    is_json_like,
+    is_marker,
+    mapped,
+    replaced,
+    utf8,
+)
 from provisioning_core.model._secrets import Vault
 from provisioning_core.model._views import MASK
 
 MAX_BYTES = 1024 * 1024
 """The largest value that is stored, as JSON."""
-MAX_DEPTH = 100
-"""The deepest nesting that is stored."""
 
 _MEND_READING = "give its fields one alias for both ways, and its serializers a form that its validators take"
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_SECRET = "$secret"  # noqa: S105  a marker, not a secret
 _ATOMS = (type(None), bool, int)
 """What needs no look."""
 _PLAIN = (*_ATOMS, str)
 """What pydantic neither refuses nor changes where the annotation is the type itself, or says nothing."""
 _Seal = Callable[[bytes, str], Any]
-
-
-class EncodingFault(ValueError):
-    """A value can't be stored; ``path`` says where (``$.rows[3].name``), ``problem`` why."""
-
-    def __init__(self, path: str, problem: str) -> None:
-        super().__init__(f"{path}: {problem}")
-        self.path = path
-        self.problem = problem
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return EncodingFault, (self.path, self.problem)
 
 
 class Codec:
@@ -89,7 +83,7 @@ class Codec:
 
     def decode(self, text: str, *, vault: Vault | None = None, bound_to: str = "") -> Any:
         """The typed value. Raises ProvisioningError when a secret can't be opened, ValueError when the text does not fit the type."""
-        if _SECRET not in text:
+        if SECRET not in text:
             return self._adapter.validate_json(text)
 
         def unseal(sealed: str, path: str) -> str | bytes:
@@ -98,7 +92,7 @@ class Codec:
                 raise ProvisioningError("a secret can't be read without its key.", code="secret_key_missing", hint=hint)
             return _text_or_bytes(vault.open(sealed, f"{bound_to}{path}"))
 
-        plain = _replaced(json.loads(text), unseal)
+        plain = replaced(json.loads(text), unseal)
         try:
             opened = json.dumps(plain)
         except TypeError:  # a secret that is no text, which JSON can't hold
@@ -117,9 +111,9 @@ class Codec:
 
     def validate(self, value: Any) -> Any:
         """A value that came from outside, typed. Raises pydantic's ValidationError, or EncodingFault."""
-        if isinstance(value, BaseModel) or not _is_json_like(value):
+        if isinstance(value, BaseModel) or not is_json_like(value):
             return self._adapter.validate_python(value)
-        _check(value)
+        check(value)
         try:
             text = json.dumps(value)
         except TypeError:  # it holds Python's own types: dates, sets, models
@@ -137,9 +131,9 @@ class Codec:
     def _text(self, value: Any, seal: _Seal) -> str:
         plain = value if type(value) in self._plain else self._dumped(value)
         if type(plain) in _ATOMS:
-            return _encode(plain)
-        _check(plain)
-        return _encode(self._sealed(plain, seal))
+            return encode_json(plain)
+        check(plain)
+        return encode_json(self._sealed(plain, seal))
 
     def _dumped(self, value: Any) -> Any:
         try:
@@ -161,7 +155,7 @@ class Codec:
             if isinstance(value, SecretStr | SecretBytes):
                 if not self.has_secrets:
                     raise EncodingFault(path, "a secret where the annotation names none; annotate it as SecretStr")
-                return {_SECRET: seal(_secret_bytes(value, path), path)}
+                return {SECRET: seal(_secret_bytes(value, path), path)}
             if isinstance(value, Secret):
                 raise EncodingFault(path, "only SecretStr and SecretBytes are stored, no Secret of another type")
             try:
@@ -169,7 +163,7 @@ class Codec:
             except (PydanticSerializationError, UnicodeDecodeError, ValueError):
                 raise EncodingFault(path, f"a value of type {type(value).__name__} can't be stored as JSON") from None
 
-        return _mapped(plain, leaf, lambda key: f"${key}" if _is_marker(key) else key)
+        return mapped(plain, leaf, lambda key: f"${key}" if is_marker(key) else key)
 
 
 def masked(text: str | None) -> Any:
@@ -177,7 +171,7 @@ def masked(text: str | None) -> Any:
     if text is None:
         return None
     value = from_json(text)
-    return _replaced(value, lambda sealed, path: MASK) if _SECRET in text else value  # noqa: ARG005
+    return replaced(value, lambda sealed, path: MASK) if SECRET in text else value  # noqa: ARG005
 
 
 def _misfit(error: ValidationError) -> EncodingFault:
@@ -198,52 +192,9 @@ def _path(location: tuple[int | str, ...]) -> str:
     return "$" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
 
 
-def _is_json_like(value: Any) -> bool:
-    return value is None or isinstance(value, str | int | float | bool | list | dict)
-
-
-def _children(value: Any, path: str) -> Iterator[tuple[Any, str]]:
-    if isinstance(value, Mapping):
-        for key, child in value.items():
-            yield child, f"{path}.{key}"
-    elif isinstance(value, list | tuple | set | frozenset):
-        for number, child in enumerate(value):
-            yield child, f"{path}[{number}]"
-
-
-def _check(value: Any) -> None:
-    """Refuse what would be changed in silence on its way through JSON. No recursion: the depth is what is checked."""
-    todo: list[tuple[Any, str, int]] = [(value, "$", 0)]
-    while todo:
-        item, path, depth = todo.pop()
-        if depth > MAX_DEPTH:
-            raise EncodingFault("$", f"nested deeper than {MAX_DEPTH} levels")
-        if isinstance(item, float) and not math.isfinite(item):
-            raise EncodingFault(path, f"{item} is no JSON number")
-        if isinstance(item, str):
-            _check_text(item, path)
-        if isinstance(item, Mapping):
-            _check_keys(item, path)
-        todo.extend((child, where, depth + 1) for child, where in _children(item, path))
-
-
-def _check_text(text: str, path: str) -> None:
-    if "\x00" in text:
-        raise EncodingFault(path, "a text with a NUL character")
-    if not text.isascii():
-        _utf8(text, path)
-
-
-def _utf8(text: str, path: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise EncodingFault(path, "a text with half a surrogate pair") from None
-
-
 def _secret_bytes(secret: SecretStr | SecretBytes, path: str) -> bytes:
     value = secret.get_secret_value()
-    return value if isinstance(value, bytes) else _utf8(value, path)
+    return value if isinstance(value, bytes) else utf8(value, path)
 
 
 def _text_or_bytes(raw: bytes) -> str | bytes:
@@ -258,52 +209,3 @@ def _told_apart(raw: bytes) -> Any:
     """A secret's bytes for a digest: another JSON value for each."""
     value = _text_or_bytes(raw)
     return value if isinstance(value, str) else {"bytes": value.hex()}
-
-
-def _check_keys(mapping: Mapping[Any, Any], path: str) -> None:
-    for key in mapping:
-        if not isinstance(key, str):
-            raise EncodingFault(path, f"a key of type {type(key).__name__}; JSON's keys are texts")
-        _check_text(key, path)
-
-
-def _is_marker(key: str) -> bool:
-    return key.endswith("secret") and key.startswith("$") and key.lstrip("$") == "secret"
-
-
-def _mapped(value: Any, leaf: Callable[[Any, str], Any], rename: Callable[[str], str], path: str = "$") -> Any:
-    """The same tree with other leaves and keys; at most MAX_DEPTH deep."""
-    if isinstance(value, Mapping):
-        return {rename(str(key)): _mapped(child, leaf, rename, f"{path}.{key}") for key, child in value.items()}
-    if isinstance(value, set | frozenset):
-        value = sorted(value, key=_order)
-    if isinstance(value, list | tuple):
-        return [_mapped(child, leaf, rename, f"{path}[{number}]") for number, child in enumerate(value)]
-    return leaf(value, path)
-
-
-def _order(member: Any) -> str:
-    """Puts the members of a set in the same order in every process: equal values are equal texts."""
-    return _encode(_mapped(member, _bare, str))
-
-
-def _bare(value: Any, path: str) -> Any:  # noqa: ARG001  the signature of a leaf
-    if isinstance(value, SecretStr | SecretBytes):
-        return repr(value.get_secret_value())
-    try:
-        return to_jsonable_python(value)
-    except (PydanticSerializationError, UnicodeDecodeError, ValueError):
-        return repr(value)
-
-
-def _replaced(value: Any, unseal: Callable[[str, str], str | bytes], path: str = "$") -> Any:
-    """Sealed secrets replaced, escaped look-alikes restored."""
-    if isinstance(value, dict):
-        if len(value) == 1 and isinstance(sealed := value.get(_SECRET), str):
-            return unseal(sealed, path)
-        return {
-            (name := key[1:] if _is_marker(key) else key): _replaced(child, unseal, f"{path}.{name}") for key, child in value.items()
-        }
-    if isinstance(value, list):
-        return [_replaced(child, unseal, f"{path}[{number}]") for number, child in enumerate(value)]
-    return value

@@ -12,8 +12,9 @@ from provisioning_core.errors import Difference, Fault, InvalidInput, PlanError
 from provisioning_core.model._assembly import Assembly
 from provisioning_core.model._binding import Binding
 from provisioning_core.model._checks import ON_FAILURE, fault, name_faults
-from provisioning_core.model._codec import Codec, EncodingFault
+from provisioning_core.model._codec import Codec
 from provisioning_core.model._graph import Node, PlanGraph
+from provisioning_core.model._json_tree import EncodingFault
 from provisioning_core.model._preview import preview_of
 from provisioning_core.model._status import StepStatus
 from provisioning_core.model._step import Step
