@@ -146,6 +146,9 @@ class Verbs:
     def _retry_steps(self, verb: RetryRequested, steps: list[int]) -> None:
         if not steps:
             raise InvalidInput("`retry` got an empty list of steps.", hint="Name at least one step, or none at all.")
+        if self._board.status is R.ROLLED_BACK:
+            hint = "Retry without names: that provisions anew."
+            raise self._refuse("retry", "everything was undone, so there are no steps to name.", hint=hint)
         self._require("retry", (*_STOPPED, R.SUCCEEDED), "Named steps are run again when the run rests.")
         if self._board.phase is not Phase.FORWARD:
             raise self._refuse("retry", "steps can't be named while others are being undone.", hint="Retry without names first.")

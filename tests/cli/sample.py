@@ -42,7 +42,7 @@ def failed_run(**more: Any) -> RunView:
         a_step("bucket", StepStatus.SUCCEEDED, ("database",), attempt=2, started_at=BEGAN, finished_at=after(1)),
         a_step("billing", StepStatus.FAILED, ("database",), attempt=3, started_at=after(2), finished_at=after(5), error=DECLINED),
         a_step("mail", StepStatus.BLOCKED, ("billing", "bucket"), waits_for=("billing",)),
-        **({"errors": (DECLINED,), "allowed_actions": ("retry", "continue", "skip", "rollback")} | more),
+        **({"started_at": BEGAN, "errors": (DECLINED,), "allowed_actions": ("retry", "continue", "skip", "rollback")} | more),
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import click
+import pytest
 from provisioning_cli._problems import problem_of
 
-from provisioning_core import Conflict, InvalidInput, PlanChanged, PlanError, StoreUnavailable
+from provisioning_core import Conflict, InvalidInput, PlanChanged, PlanError, ProvisioningError, StoreUnavailable
 from provisioning_core.errors import Difference, Fault
 
 
@@ -23,6 +24,20 @@ def test_a_conflict_tells_what_is_allowed() -> None:
             "status": "SUCCEEDED",
         }
     }
+
+
+@pytest.mark.parametrize(
+    ("error", "typed"),
+    [
+        (Conflict("It is there.", hint="`start` it with again=True, or `deprovision` it first."), "`start` it with --again, or"),
+        (Conflict("It crosses mail.", hint="Use force to undo the rest all the same."), "Use --force to undo"),
+        (Conflict("It moved on.", allowed_actions=["retry", "adopt_plan"]), "Allowed now: retry, adopt-plan."),
+        (PlanChanged([], run_id="r"), "`adopt-plan` accepts the differences"),
+        (InvalidInput("An output is missing.", hint="Give output=, as the step would have returned it."), "Give --output, as"),
+    ],
+)
+def test_hints_speak_of_what_is_typed(error: ProvisioningError, typed: str) -> None:
+    assert typed in problem_of(error).hint
 
 
 def test_an_input_that_does_not_fit_names_each_place() -> None:

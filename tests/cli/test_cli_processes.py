@@ -18,7 +18,7 @@ def test_ctrl_c_detaches_and_says_how_to_come_back(tmp_path: Path) -> None:
     with in_a_pipe(tmp_path, "start", "acme", "slow") as start:
         start.read_until("slow  ▶ RUNNING")
         start.signal(signal.SIGINT)
-        start.read_until("Ctrl-C again leaves at once.")
+        start.read_until("Waiting up to 10 s for 1 step under way here to end. Ctrl-C again leaves at once.")
         (tmp_path / "go").touch()
 
         assert start.end() == 130

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -233,3 +234,18 @@ def test_an_app_without_plans_says_where_to_put_them() -> None:
 
     assert (result.exit_code, result.stdout) == (0, "")
     assert "Engine(plans=[...])" in result.stderr
+
+
+def test_a_run_that_has_not_begun_is_not_said_to_be_started(cli: Cli) -> None:
+    cli("start", "acme", "approved", "--detach")
+
+    told = cli("status", "acme").stdout
+
+    assert re.search(r"^Run \w+, recorded .+Z, not begun, 0%\.$", told, re.MULTILINE)
+
+
+@pytest.mark.parametrize("word", ["status", "explain"])
+def test_a_gate_that_is_known_is_named_before_it_waits(cli: Cli, word: str) -> None:
+    cli("start", "acme", "approved", "--detach")
+
+    assert "signal acme approval  gives a gate its signal before it waits for it" in cli(word, "acme").stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from provisioning_cli._advice import advise
 from provisioning_cli._grid import as_lines
 from provisioning_cli._lines import event_line
 from provisioning_cli._render import error_lines, next_lines, outcome_lines, preview_grid, preview_head, status_head, step_grid
@@ -182,3 +183,12 @@ def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[32m" in shown()
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[3" not in shown()
+
+
+def test_every_advice_is_a_command_that_there_is() -> None:
+    allowed = ("adopt_plan", "pause")
+
+    assert [advice.command for advice in advise(failed_run(allowed_actions=allowed))] == [
+        "provision pause acme",
+        "provision adopt-plan acme",
+    ]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
+from provisioning_cli import create_group
 
+from provisioning_core import Engine, NotReady, Plan, step
+from provisioning_core.stores import MemoryStore
 from tests.cli.product import Product
 
 Cli = Callable[..., Result]
@@ -329,3 +333,28 @@ def test_a_command_carries_out_its_own_run_and_leaves_others_to_workers(cli: Cli
     standing = {line["subject"]: line["status"] for line in json.loads(cli("runs", "--json").stdout)["items"]}
     assert (watched.exit_code, started.exit_code) == (0, 0)
     assert standing == {"one": "PENDING", "two": "SUCCEEDED", "three": "SUCCEEDED"}
+
+
+def test_steps_of_a_run_that_was_undone_can_not_be_named(cli: Cli) -> None:
+    cli("start", "acme", "tenant", "--input", "slug=acme")
+    cli("rollback", "acme")
+
+    error = error_of(cli("retry", "acme", "--steps", "database", "--json"))
+
+    assert error["message"] == "`retry` is not allowed: everything was undone, so there are no steps to name."
+    assert error["hint"] == "Retry without names: that provisions anew."
+
+
+def test_leaving_a_run_of_which_nothing_is_under_way_here_waits_for_nothing() -> None:
+    def not_yet() -> None:
+        raise NotReady(after=60)
+
+    plan = Plan("tenant", steps=[step(name="dns")(not_yet)])
+    group = create_group(lambda *, work: Engine(store=MemoryStore(), plans=[plan], work=work, poll=0.02))
+    began = time.monotonic()
+
+    result = CliRunner().invoke(group, ["start", "acme", "tenant", "--timeout", "0.3"])
+
+    assert result.exit_code == 124
+    assert "Waiting up to" not in result.stderr
+    assert time.monotonic() - began < 5

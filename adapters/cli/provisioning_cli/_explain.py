@@ -116,7 +116,7 @@ def _message(event: Event) -> str:
 
 
 def _next(view: RunView, graph: PlanGraph | None, program: str) -> list[str]:
-    return [*next_commands(view, program), *_about_rollback(view, graph)]
+    return [*next_commands(view, program, graph), *_about_rollback(view, graph)]
 
 
 def _about_rollback(view: RunView, graph: PlanGraph | None) -> list[str]:

@@ -76,12 +76,28 @@ def _foreseen(error: ProvisioningError) -> Problem:
     return Problem(
         code=error.code,
         message=error.message,
-        hint=error.hint,
+        hint=as_typed(error.hint),
         allowed_actions=error.allowed_actions if isinstance(error, Conflict) else (),
         details=_details(error),
         lines=_lines(error),
         exit_code=code_of_error(error),
     )
+
+
+def as_typed(hint: str) -> str:
+    """A hint of the library in the words of the command line: it speaks of the library's own names and arguments."""
+    for said, typed in _TYPED.items():
+        hint = hint.replace(said, typed)
+    return hint
+
+
+_TYPED = {
+    "again=True": "--again",
+    "Use force": "Use --force",
+    "Give output=,": "Give --output,",
+    "adopt_plan": "adopt-plan",
+    "Open the engine (or `store.prepare()`) first: it makes the tables.": "Run `db upgrade` first: it makes the tables.",
+}
 
 
 def _unforeseen(error: BaseException) -> Problem:

@@ -10,11 +10,12 @@ from provisioning_cli._advice import next_commands
 from provisioning_cli._explain import headline
 from provisioning_cli._grid import Grid, Row
 from provisioning_cli._marks import labelled, mark_of
+from provisioning_cli._problems import as_typed
 from provisioning_cli._text import clean, listed, moment, several, span
 from provisioning_core import ErrorView, Plan, Preview, RunStatus, RunView, StepStatus, StepView
 
 if TYPE_CHECKING:
-    from provisioning_core.model import RunPage, StepPreview
+    from provisioning_core.model import PlanGraph, RunPage, StepPreview
 
 
 def step_grid(view: RunView, now: datetime, *, only: Iterable[str] | None = None) -> Grid:
@@ -55,9 +56,9 @@ def _brief(error: ErrorView) -> str:
 
 def status_head(view: RunView) -> list[str]:
     """Who, where, since when."""
-    began = moment(view.started_at or view.created_at) or "not yet"
+    since = f"started {moment(view.started_at)}" if view.started_at else f"recorded {moment(view.created_at)}, not begun"
     share = "" if view.status in _BACK else f", {view.progress:.0%}"
-    return [headline(view), f"Run {clean(view.id)}, started {began}{share}."]
+    return [headline(view), f"Run {clean(view.id)}, {since}{share}."]
 
 
 _BACK = frozenset({RunStatus.ROLLING_BACK, RunStatus.ROLLED_BACK, RunStatus.ROLLBACK_FAILED})
@@ -76,18 +77,18 @@ def error_lines(view: RunView) -> list[str]:
 def _error(error: ErrorView) -> list[str]:
     told = [f"  {clean(error.step or 'run')}: {_brief(error)}"]
     told += [f"    {clean(error.detail)}"] if error.detail else []
-    return [*told, f"    Hint: {clean(error.hint)}"] if error.hint else told
+    return [*told, f"    Hint: {clean(as_typed(error.hint))}"] if error.hint else told
 
 
-def next_lines(view: RunView, program: str) -> list[str]:
-    """What is allowed now, as commands."""
-    commands = next_commands(view, program)
+def next_lines(view: RunView, program: str, graph: PlanGraph | None = None) -> list[str]:
+    """What is allowed now, as commands. ``graph`` (the plan's) tells which steps are gates."""
+    commands = next_commands(view, program, graph)
     return ["Allowed now:", *(f"  {command}" for command in commands)] if commands else []
 
 
-def outcome_lines(view: RunView, program: str) -> list[str]:
+def outcome_lines(view: RunView, program: str, graph: PlanGraph | None = None) -> list[str]:
     """How a run that was watched stands now: what a command leaves on stdout."""
-    return [*status_head(view), *error_lines(view), *next_lines(view, program)]
+    return [*status_head(view), *error_lines(view), *next_lines(view, program, graph)]
 
 
 def plan_grid(plans: Iterable[Plan]) -> Grid:

@@ -10,12 +10,13 @@ from typing import Any, NoReturn, TypeAlias, TypedDict
 import click
 
 from provisioning_cli import _problems
+from provisioning_cli._advice import graph_of
 from provisioning_cli._exit import Asked, ExitCode, code_of_run
 from provisioning_cli._face import GRACE, Face, by_options, json_option, pass_face, watch_options
 from provisioning_cli._output import print_json, print_lines, tell
 from provisioning_cli._problems import Problem
 from provisioning_cli._render import outcome_lines
-from provisioning_cli._text import as_word
+from provisioning_cli._text import as_word, several
 from provisioning_cli._watch import last_event, watch, watcher, what_becomes_of
 from provisioning_core import Engine, Run, RunStatus, RunView
 
@@ -120,8 +121,8 @@ def _part(face: Face, engine: Engine, subject: str, manner: Manner, problem: Pro
         _problems.show(told, as_json=True)
     else:
         tell([problem.message, becomes])
-        if engine.is_working:
-            tell(f"Steps under way get up to {GRACE:g} s to end; Ctrl-C again leaves at once.")
+        if under_way := engine.stats().attempts:
+            tell(f"Waiting up to {GRACE:g} s for {several(under_way, 'step')} under way here to end. Ctrl-C again leaves at once.")
     raise click.exceptions.Exit(problem.exit_code)
 
 
@@ -129,7 +130,7 @@ def _leave(face: Face, engine: Engine, view: RunView, manner: Manner, code: Exit
     if manner.as_json:
         print_json(view.to_dict())
     else:
-        print_lines(outcome_lines(view, face.program))
+        print_lines(outcome_lines(view, face.program, graph_of(engine, view)))
     if manner.detach and not manner.as_json:
         tell(what_becomes_of(engine, view.subject, face.program))
     raise click.exceptions.Exit(code)

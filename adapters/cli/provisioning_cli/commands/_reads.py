@@ -6,11 +6,12 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from provisioning_cli import _explain
+from provisioning_cli._advice import graph_of
 from provisioning_cli._exit import Asked, ExitCode, code_of_run
 from provisioning_cli._face import Face, FaceCommand, json_option, pass_face, run_argument, seconds_option
 from provisioning_cli._lines import event_line
@@ -20,6 +21,9 @@ from provisioning_cli._streams import data_stream
 from provisioning_cli._text import clean_block
 from provisioning_cli.commands._acting import Manner, watch_only
 from provisioning_core import Engine, Event, Run, RunStatus, RunView
+
+if TYPE_CHECKING:
+    from provisioning_core.model import PlanGraph
 
 _GLANCE = 0.3
 _WIDTH = 80
@@ -39,14 +43,14 @@ def status(face: Face, subject: str | None, *, run_id: str | None, by_status: bo
     if as_json:
         print_json(view.to_dict())
     else:
-        _show(view, face.program)
+        _show(view, face.program, graph_of(engine, view))
     raise click.exceptions.Exit(code)
 
 
-def _show(view: RunView, program: str) -> None:
+def _show(view: RunView, program: str, graph: PlanGraph | None) -> None:
     print_lines([*status_head(view), ""])
     print_grid(step_grid(view, datetime.now(UTC)))
-    for section in (error_lines(view), next_lines(view, program)):
+    for section in (error_lines(view), next_lines(view, program, graph)):
         print_lines(["", *section] if section else [])
 
 
@@ -69,7 +73,7 @@ def watch(face: Face, subject: str | None, *, run_id: str | None, timeout: float
     if as_json:
         print_json(view.to_dict())
     else:
-        print_lines(outcome_lines(view, face.program))
+        print_lines(outcome_lines(view, face.program, graph_of(engine, view)))
     raise click.exceptions.Exit(code)
 
 
@@ -168,9 +172,8 @@ def explain(face: Face, subject: str | None, *, run_id: str | None, as_json: boo
     """In words: what happened, what it waits for, what can be done."""
     with face.engine() as engine:
         view = engine.status(subject, run_id=run_id)
-        plan = engine.plans.get(view.plan)
         told = engine.events(run_id=view.id)
-        lines = _explain.explain(view, told, None if plan is None else plan.graph, program=face.program)
+        lines = _explain.explain(view, told, graph_of(engine, view), program=face.program)
     if as_json:
         print_json({"run_id": view.id, "status": view.status, "allowed_actions": view.allowed_actions, "lines": lines})
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from provisioning_cli._advice import graph_of
 from provisioning_cli._exit import Asked
 from provisioning_cli._face import Face, FaceCommand, run_argument
 from provisioning_cli._output import can_ask, tell
@@ -95,8 +96,7 @@ def _ask(face: Face, what: str, subject: str | None, run_id: str | None, *, to: 
         return
     with face.engine() as engine:
         view = engine.status(subject, run_id=run_id)
-        plan = engine.plans.get(view.plan)
-        tell(undo_lines(undoing(view, None if plan is None else plan.graph, to=to)))
+        tell(undo_lines(undoing(view, graph_of(engine, view), to=to)))
     if not click.confirm(f"{what} {clean(view.subject)}?", err=True):
         tell("Nothing was done.")
         raise click.exceptions.Exit(1)
