@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 from provisioning_cli import create_group
 from provisioning_cli._when import moment_of
+from sqlalchemy import text
 
 from provisioning_core import Engine
-from provisioning_core.stores import MemoryStore
+from provisioning_core.stores import MemoryStore, SqlStore
 
 Cli = Callable[..., Result]
 
@@ -103,3 +105,25 @@ def test_a_password_in_the_address_is_never_shown(cli: Cli) -> None:
 
     assert result.exit_code == 75
     assert "hunter2" not in result.output
+
+
+@pytest.mark.parametrize("words", [["check"], ["prune", "--yes"], ["upgrade", "--sql"]])
+def test_a_database_that_is_not_there_is_not_made_by_looking_at_it(cli: Cli, tmp_path: Path, words: list[str]) -> None:
+    file = tmp_path / "new.db"
+
+    result = cli("db", *words, "--db", f"sqlite:///{file}")
+
+    assert result.exit_code == (0 if "--sql" in words else 75)
+    assert not file.exists()
+
+
+def test_a_schema_of_a_later_release_is_not_told_to_be_upgraded(cli: Cli, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    cli("db", "upgrade", "--db", url)
+    with closing(SqlStore(url)) as store, store.begin() as connection:
+        connection.execute(text("UPDATE provisioning_schema SET version = 99"))
+
+    result = cli("db", "check", "--db", url)
+
+    assert result.exit_code == 75
+    assert result.stderr.splitlines()[1] == "Deploy the release that made it, or a later one."

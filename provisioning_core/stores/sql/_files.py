@@ -33,6 +33,12 @@ def facts_of(url: URL) -> FileFacts | None:
     )
 
 
+def is_missing(url: URL) -> bool:
+    """Whether the database is a file that is not there yet: whoever connects makes it."""
+    facts = facts_of(url)
+    return facts is not None and not facts.exists
+
+
 def file_system_of(path: Path, mounts: str) -> str | None:
     """The kind of file system that a path is on, by the text of ``/proc/self/mountinfo``; None when that does not say."""
     found: tuple[int, str] | None = None

@@ -7,10 +7,11 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import Connection, Select, delete, exists, func, select, text
 from sqlalchemy.exc import OperationalError
 
-from provisioning_core.errors import InvalidInput
+from provisioning_core.errors import InvalidInput, SchemaMismatch
 from provisioning_core.model import RunStatus
 from provisioning_core.stores.sql._again import again
 from provisioning_core.stores.sql._database import Database
+from provisioning_core.stores.sql._schema import version_of
 from provisioning_core.stores.sql._tables import graphs, runs, webhook_endpoints, webhook_queues
 
 ENDED = ("SUCCEEDED", "ROLLED_BACK", "CANCELLED")
@@ -24,6 +25,8 @@ def prune(database: Database, *, before: float, statuses: Collection[str], keep_
         if status not in _CAN_GO:
             hint = f"Runs can be deleted when they are {', '.join(sorted(_CAN_GO))}."
             raise InvalidInput(f"Runs that are {status!s} can't be deleted.", code="not_ended", hint=hint)
+    if version_of(database) is None:
+        raise SchemaMismatch("The database has no schema yet, so there is nothing to delete.", hint="Is it the right one?")
     wanted = _ended(before, [str(status) for status in statuses], keep_latest)
     total = 0
     while (deleted := again(lambda: _delete_some(database, wanted))) > 0:

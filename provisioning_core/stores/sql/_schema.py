@@ -6,6 +6,7 @@ from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, Strin
 
 from provisioning_core.errors import SchemaMismatch
 from provisioning_core.stores.sql._database import Database
+from provisioning_core.stores.sql._files import is_missing
 from provisioning_core.stores.sql._tables import METADATA, VERSION, runs, schema
 from provisioning_core.stores.sql._triggers import TRIGGERS
 
@@ -45,6 +46,14 @@ def _create(database: Database) -> None:
             connection.execute(insert(schema).values(version=VERSION))
             _revisions.create(connection)
             connection.execute(insert(_revisions).values(version_num=revision()))
+
+
+def version_of(database: Database) -> int | None:
+    """The version of the schema; None in a new database, and where a file is not there yet: to connect would make it."""
+    if database.sql.name == "sqlite" and is_missing(database.url):
+        return None
+    with database.read() as connection, database.translated():
+        return version_in(connection)
 
 
 def version_in(connection: Connection) -> int | None:

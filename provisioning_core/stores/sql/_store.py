@@ -100,9 +100,8 @@ class SqlStore:
     # the schema, for operators
 
     def schema_status(self) -> tuple[str | None, str]:
-        """The schema's revision (None when there is none yet), and the one this release works with."""
-        with self._database.read() as connection, self._translated():
-            found = _schema.version_in(connection)
+        """The schema's revision (None when there is none yet), and the one this release works with. Makes nothing."""
+        found = _schema.version_of(self._database)
         return None if found is None else _schema.revision(found), _schema.revision()
 
     def upgrade(self) -> None:

@@ -57,19 +57,21 @@ def check(face: Face, *, url: str | None, as_json: bool) -> None:
     """Tell whether the schema is what this release works with."""
     with _store(face, url) as store:
         revision, wanted = store.schema_status()
-    if revision != wanted:
-        raise _mismatch(revision, wanted)
+    _must_fit(revision, wanted)
     if as_json:
         print_json({"ok": True, "revision": revision, "wanted": wanted})
     else:
         print_lines([f"✓ the schema has revision {revision}, which this release works with"])
 
 
-def _mismatch(revision: str | None, wanted: str) -> SchemaMismatch:
+def _must_fit(revision: str | None, wanted: str) -> None:
     if revision is None:
         hint = "Run `provision db upgrade`; the first engine that opens the store makes it, too."
-        return SchemaMismatch("The database has no schema yet.", hint=hint)
-    return SchemaMismatch(f"The schema has revision {revision}, this release works with {wanted}.")
+        raise SchemaMismatch("The database has no schema yet.", hint=hint)
+    if revision != wanted:
+        is_newer = revision > wanted  # they are numbers of four digits
+        hint = "Deploy the release that made it, or a later one." if is_newer else "Run `provision db upgrade`."
+        raise SchemaMismatch(f"The schema has revision {revision}, this release works with {wanted}.", hint=hint)
 
 
 @db.command(cls=FaceCommand)
