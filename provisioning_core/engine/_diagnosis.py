@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ from provisioning_core.engine._store_findings import judge
 from provisioning_core.errors import ProvisioningError, SchemaMismatch, StoreUnavailable
 from provisioning_core.executors import ProcessExecutor
 from provisioning_core.model import EngineRecord, Finding, Plan, Standing, Vault, several
-from provisioning_core.ports import Examinable
+from provisioning_core.ports import Examinable, Store
 
 
 def diagnose(settings: Settings, vault: Vault | None, webhooks: Any) -> Iterator[Finding]:
@@ -55,11 +55,22 @@ def _of_what_is_recorded(settings: Settings) -> Iterator[Finding]:
     yield from judge_runs(standing, settings.lease)
 
 
+def living_and_dead(rows: Collection[EngineRecord]) -> tuple[list[EngineRecord], list[EngineRecord]]:
+    """Engines that count as alive, and those whose process is known to be gone; neither are those that only fell silent."""
+    me = new_identity()
+    dead = [each for each in rows if is_known_dead(each, me)]
+    return [each for each in rows if each.overdue <= 0 and each not in dead], dead
+
+
+def is_anybody_at_work(store: Store) -> bool:
+    """Whether an engine of the store counts as alive. Raises StoreUnavailable."""
+    return bool(living_and_dead(store.engines())[0])
+
+
 def judge_engines(engines: Iterable[EngineRecord], settings: Settings) -> Iterator[Finding]:
     """Who else works on the store. One whose process ran on this host and is gone is known to be dead before its lease is over."""
-    rows, me = list(engines), new_identity()
-    dead = {each.id for each in rows if is_known_dead(each, me)}
-    living = [each for each in rows if each.overdue <= 0 and each.id not in dead]
+    rows = list(engines)
+    living, dead = living_and_dead(rows)
     silent = len(rows) - len(dead) - len(living)
     hosts = {each.host for each in living}
     others = [f"{count} {word}" for count, word in ((silent, "silent"), (len(dead), "dead")) if count]

@@ -131,13 +131,18 @@ def _named(view: RunView, statuses: Collection[StepStatus]) -> list[str]:
 # what it waits for
 
 
-def waits(view: RunView, *, safe: Safe = str) -> list[str]:
-    """What it is busy with or waits for, a sentence for each step; empty when nothing is left to wait for."""
+def waits(view: RunView, *, safe: Safe = str, is_worked_on: bool = True) -> list[str]:
+    """What it is busy with or waits for, a sentence for each step; empty when nothing is left to wait for.
+
+    ``is_worked_on``: False where no engine is alive that could be at its steps, whatever their status says.
+    """
     if view.is_set_aside:
         return [_NOBODY]
+    if view.status.moves and not is_worked_on:
+        return [f"{_ENGINE} None is alive now.", *_cut_off(view, safe)]
     lines = [line for step in view.steps.values() if (line := _wait_of(step, safe))]
     if view.status.moves:
-        return lines or ["An engine that takes it up: a worker, or a command that watches it."]
+        return lines or [_ENGINE]
     if view.status is RunStatus.SUCCEEDED or view.status is RunStatus.ROLLED_BACK:
         return []
     if view.status is RunStatus.WAITING and lines:
@@ -145,7 +150,13 @@ def waits(view: RunView, *, safe: Safe = str) -> list[str]:
     return [*lines, _NOBODY]
 
 
+_ENGINE = "An engine that takes it up: a worker, or a command that watches it."
 _NOBODY = "Nothing moves by itself now: it waits for a person."
+
+
+def _cut_off(view: RunView, safe: Safe) -> list[str]:
+    names = _named(view, (StepStatus.RUNNING, StepStatus.COMPENSATING))
+    return [f"Under way when the last one ended: {listed(names, safe=safe)}."] if names else []
 
 
 def _wait_of(step: StepView, safe: Safe) -> str:

@@ -195,3 +195,14 @@ def test_a_run_that_was_set_aside_is_not_said_to_be_at_work_nor_to_go_on() -> No
         "What can be done next:",
         "  provision continue acme  takes the run up again and does what is not done",
     ]
+
+
+def test_without_a_living_engine_nothing_is_said_to_be_at_work() -> None:
+    view = a_run(RunStatus.RUNNING, a_step("database", StepStatus.RUNNING), allowed_actions=("pause",))
+
+    told = explain(view, [], is_worked_on=False)
+
+    assert told[told.index("What it waits for:") + 1 : told.index("What can be done next:") - 1] == [
+        "  An engine that takes it up: a worker, or a command that watches it. None is alive now.",
+        "  Under way when the last one ended: database.",
+    ]

@@ -44,6 +44,23 @@ def test_a_second_ctrl_c_leaves_at_once_and_the_run_is_kept(tmp_path: Path) -> N
         assert watch.end() == 0
 
 
+def test_after_a_kill_nothing_is_said_to_be_at_work(tmp_path: Path) -> None:
+    with in_a_pipe(tmp_path, "start", "acme", "slow") as start:
+        start.read_until("slow  ▶ RUNNING")
+        for word in ("status", "explain"):
+            with in_a_pipe(tmp_path, word, "acme") as moving:
+                assert moving.end() == 0
+                assert "None is alive now." not in moving.text
+        start.signal(signal.SIGKILL)
+        start.end()
+
+    for word in ("status", "explain"):
+        with in_a_pipe(tmp_path, word, "acme") as told:
+            assert told.end() == 0
+            assert "  An engine that takes it up: a worker, or a command that watches it. None is alive now." in told.text
+            assert "Step slow is at work" not in told.text
+
+
 def test_a_timeout_leaves_with_124(tmp_path: Path) -> None:
     with in_a_pipe(tmp_path, "start", "acme", "slow", "--timeout", "0.5") as start:
         start.read_until("The run is not finished after 0.5 s.")

@@ -14,13 +14,23 @@ if TYPE_CHECKING:
     from provisioning_core.model import PlanGraph
 
 
-def explain(view: RunView, events: Iterable[Event], graph: PlanGraph | None = None, *, program: str = "provision") -> list[str]:
-    """The run in words, as lines. ``graph`` (the plan's) lets it tell what a rollback would undo."""
+def explain(
+    view: RunView,
+    events: Iterable[Event],
+    graph: PlanGraph | None = None,
+    *,
+    program: str = "provision",
+    is_worked_on: bool = True,
+) -> list[str]:
+    """The run in words, as lines. ``graph`` (the plan's) lets it tell what a rollback would undo.
+
+    ``is_worked_on``: False where no engine is alive, so that nothing is at work whatever is recorded.
+    """
     sections = [
         [headline(view)],
         _section("What happened:", _story(view, list(events))),
         _section("What went wrong:", model.troubles(view, safe=clean)),
-        _section("What it waits for:", model.waits(view, safe=clean)),
+        _section("What it waits for:", model.waits(view, safe=clean, is_worked_on=is_worked_on)),
         _section("What can be done next:", _next(view, graph, program)),
     ]
     lines: list[str] = []

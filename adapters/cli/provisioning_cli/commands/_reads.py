@@ -18,9 +18,11 @@ from provisioning_cli._lines import event_line
 from provisioning_cli._output import is_terminal, print_grid, print_json, print_json_line, print_lines, tell, write_file
 from provisioning_cli._render import error_lines, next_lines, outcome_lines, run_grid, status_head, step_grid
 from provisioning_cli._streams import data_stream
-from provisioning_cli._text import clean_block
+from provisioning_cli._text import clean, clean_block
 from provisioning_cli.commands._acting import Manner, watch_only
 from provisioning_core import Engine, Event, Run, RunStatus, RunView
+from provisioning_core.engine import is_anybody_at_work
+from provisioning_core.model import waits
 
 if TYPE_CHECKING:
     from provisioning_core.model import PlanGraph
@@ -40,17 +42,19 @@ def status(face: Face, subject: str | None, *, run_id: str | None, by_status: bo
     with face.engine() as engine:
         view = engine.status(subject, run_id=run_id)
         code = _code(engine, view) if by_status else ExitCode.DONE
+        is_worked_on = not view.status.moves or is_anybody_at_work(engine.store)
     if as_json:
         print_json(view.to_dict())
     else:
-        _show(view, face.program, graph_of(engine, view))
+        _show(view, face.program, graph_of(engine, view), is_worked_on=is_worked_on)
     raise click.exceptions.Exit(code)
 
 
-def _show(view: RunView, program: str, graph: PlanGraph | None) -> None:
+def _show(view: RunView, program: str, graph: PlanGraph | None, *, is_worked_on: bool) -> None:
     print_lines([*status_head(view), ""])
     print_grid(step_grid(view, datetime.now(UTC)))
-    for section in (error_lines(view), next_lines(view, program, graph)):
+    idle = [] if is_worked_on else ["It waits for:", *(f"  {line}" for line in waits(view, safe=clean, is_worked_on=False))]
+    for section in (error_lines(view), idle, next_lines(view, program, graph)):
         print_lines(["", *section] if section else [])
 
 
@@ -173,7 +177,8 @@ def explain(face: Face, subject: str | None, *, run_id: str | None, as_json: boo
     with face.engine() as engine:
         view = engine.status(subject, run_id=run_id)
         told = engine.events(run_id=view.id)
-        lines = _explain.explain(view, told, graph_of(engine, view), program=face.program)
+        alive = is_anybody_at_work(engine.store)
+        lines = _explain.explain(view, told, graph_of(engine, view), program=face.program, is_worked_on=alive)
     if as_json:
         print_json({"run_id": view.id, "status": view.status, "allowed_actions": view.allowed_actions, "lines": lines})
     else:
