@@ -78,7 +78,7 @@ def test_the_commands_shown_run_one_after_the_other(folder: Path) -> None:
 
     assert {command: each.stderr for command, each in ended.items() if each.returncode} == {}
     assert (folder / "acme.svg").read_text(encoding="utf-8").startswith("<svg")
-    assert len(commands) == 9
+    assert len(commands) == 10
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
